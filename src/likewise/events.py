@@ -1,0 +1,464 @@
+"""The language every room speaks: layouts, blocks, entries, events, batches with their evidence, and scores.
+
+One encoded record is an *event*: a layout of *entries*. An entry has a code out of K and, where it carries a value, that
+value is present exactly when the code is 0; the other codes are its *atoms* (spikes, caps, missing). Values live in
+*model units* z, reached from the user's units x by the smooth monotone map of their block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.mathematics.monotone import EDGE, MonotoneMap
+
+# ------------------------------------------------------------------------------------------------------------- blocks
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A code out of `size` states, 0 .. size - 1."""
+
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """A continuous value: the model gives it a density."""
+
+    map: MonotoneMap
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """A value on the grid `origin + step * k`, `low <= k <= high`: the model gives it the mass of its cell.
+
+    The cell of `x` is `[x - step/2, x + step/2]`; the first and the last admissible cell reach to infinity, so that the
+    cells of the grid always carry the whole mass. `low` and `high` are None where the grid has no end.
+    """
+
+    map: MonotoneMap
+    step: float
+    origin: float
+    low: int | None = None
+    high: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """The number of cells, None where the grid has no end."""
+        return None if self.low is None or self.high is None else self.high - self.low + 1
+
+    def cells(self, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Centre, lower edge and width in model units of the cells numbered `k`; float64, shaped like `k`."""
+        x = self.origin + self.step * k.double()
+        half = 0.5 * self.step
+        lower, upper = self.map.forward(x - half), self.map.forward(x + half)
+        # A cell too narrow to be resolved by subtraction is as wide as the slope says.
+        width = torch.where(upper - lower > 1e-9, upper - lower, self.map.derivative(x) * self.step)
+        if self.low is not None:
+            first = k <= self.low
+            lower, width = torch.where(first, -EDGE, lower), torch.where(first, upper + EDGE, width)
+        if self.high is not None:
+            width = torch.where(k >= self.high, EDGE - lower, width)
+        return self.map.forward(x), lower, width
+
+    def index(self, z: Tensor) -> Tensor:
+        """The number of the cell in which `z` lies; int64."""
+        k = torch.round((self.map.inverse(z) - self.origin) / self.step).clamp(-(2.0**53), 2.0**53).long()
+        return k.clamp(self.low, self.high) if self.low is not None or self.high is not None else k
+
+
+Value = Quantised | Real
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One place in an event: a code, and perhaps a value that is present where the code is 0.
+
+    Attributes
+    ----------
+    missing : int or None
+        The code that stands for *observed to be missing*.
+    unseen : int or None
+        The code, always the last, of states that no training record had. Every family gives it exactly the conditional
+        probability `reserved`, scales the other codes by `1 - reserved`, and never samples it.
+    """
+
+    name: str
+    code: Categorical
+    value: Value | None = None
+    missing: int | None = None
+    unseen: int | None = None
+    reserved: float = 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------ layouts
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A set of entries without neighbourhood or order: the columns of a table."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Entries on a grid, row by row, channels last: entry (row, column, channel) of an image."""
+
+    height: int
+    width: int
+    channels: int = 1
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Entries in temporal order."""
+
+    length: int
+
+
+Layout = Columns | Grid | Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Event:
+    """What one encoded record looks like: a layout of entries, then label entries, all on one axis of size E."""
+
+    layout: Layout
+    entries: tuple[Entry, ...]
+    labels: tuple[Entry, ...] = ()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layout, Grid):
+            assert len(self.entries) == self.layout.height * self.layout.width * self.layout.channels
+
+    @cached_property
+    def all(self) -> tuple[Entry, ...]:
+        """Entries and labels, in the order of the E axis."""
+        return self.entries + self.labels
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @cached_property
+    def code_sizes(self) -> tuple[int, ...]:
+        """The number of codes of each entry."""
+        return tuple(entry.code.size for entry in self.all)
+
+    @cached_property
+    def value_entries(self) -> tuple[int, ...]:
+        """The positions of the entries that carry a value."""
+        return tuple(i for i, entry in enumerate(self.all) if entry.value is not None)
+
+    @cached_property
+    def label_entries(self) -> tuple[int, ...]:
+        """The positions of the labels."""
+        return tuple(range(len(self.entries), len(self)))
+
+    def index(self, name: str) -> int:
+        """The position of the entry called `name`; KeyError when there is none."""
+        for i, entry in enumerate(self.all):
+            if entry.name == name:
+                return i
+        raise KeyError(name)
+
+    @cached_property
+    def base_measure(self) -> str:
+        """The measure that scores of fully observed records are densities against, in words."""
+        reals = [entry.name for entry in self.all if isinstance(entry.value, Real)]
+        if not reals:
+            return "counting"
+        named = ", ".join(reals[:4]) + (f" and {len(reals) - 4} more" if len(reals) > 4 else "")
+        return f"Lebesgue on {named}" + ("" if len(reals) == len(self) and all(
+            size == 1 for size in self.code_sizes) else ", counting elsewhere")
+
+    def complete(self, codes: Tensor, values: Tensor) -> Batch:
+        """A fully observed batch from codes and model-unit values: values are snapped to their cells, widths found."""
+        values, lower, width = values.double().clone(), values.double().clone(), torch.zeros_like(values).double()
+        for i in self.value_entries:
+            values[:, i], lower[:, i], width[:, i] = self.measure(i, values[:, i])
+        present = self.present(codes)
+        values, lower = (torch.where(present, part, torch.zeros_like(part)) for part in (values, lower))
+        width = torch.where(present, width, torch.ones_like(width))
+        return Batch(codes, values, lower, width, torch.zeros_like(codes, dtype=torch.uint8))
+
+    def log_share(self, batch: Batch) -> Tensor:
+        """The log of the shares of observed states within their codes, summed over entries: (B,), usually 0."""
+        counted = ~self.present(batch.codes) & (batch.status == Status.OBSERVED)
+        return torch.where(counted, batch.width, torch.ones_like(batch.width)).log().sum(1)
+
+    def measure(self, i: int, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The coordinate that networks see, the lower edge and the width of value entry `i` at model units `z`."""
+        value = self.all[i].value
+        assert value is not None
+        if isinstance(value, Quantised):
+            return value.cells(value.index(z))
+        z = z.double()
+        return z, z, value.map.derivative(value.map.inverse(z))
+
+    def present(self, codes: Tensor) -> Tensor:
+        """Where a value is present, (B, E) bool: the entry carries one and its code is 0."""
+        carries = torch.zeros(len(self), dtype=torch.bool, device=codes.device)
+        carries[list(self.value_entries)] = True
+        return carries & (codes == 0)
+
+
+# --------------------------------------------------------------------------------------------------- evidence, batches
+
+
+class Status(IntEnum):
+    """What is known of one entry of one record. *Observed to be missing* is an observed code, see `Entry.missing`."""
+
+    OBSERVED = 0
+    UNKNOWN = 1
+    RESTRICTED = 2
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """The allowed states of one entry: codes (B, K) bool, and a union of disjoint z-intervals (B, P, 2) for its value.
+
+    Interval [a, b] with a > b is empty. The value's part of the set counts only where code 0 is allowed.
+    """
+
+    codes: Tensor
+    intervals: Tensor
+
+    def rows(self, index: Tensor | slice) -> Restriction:
+        return Restriction(self.codes[index], self.intervals[index])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Encoded records with their evidence.
+
+    Attributes
+    ----------
+    codes : int64 (B, E)
+    values : float (B, E)
+        The coordinate that networks see, 0 where no value is present.
+    lower, width : float (B, E)
+        The cell `[lower, lower + width]` of a quantised value; of a real one `lower = z` and `width = dz/dx`; where no
+        value is present, `lower = 0` and `width` is the share of the record's state within its code (1, or less where
+        rare categories share one code). Always the width turns what a model says into the user's units.
+    status : uint8 (B, E)
+        A `Status` each. Where it is not OBSERVED, codes, values and lower are 0, width is 1, and they mean nothing.
+    restrictions : entry -> Restriction
+        For the entries with a RESTRICTED status in some row.
+    """
+
+    codes: Tensor
+    values: Tensor
+    lower: Tensor
+    width: Tensor
+    status: Tensor
+    restrictions: Mapping[int, Restriction] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def fully_observed(self) -> bool:
+        """Whether every entry of every record is observed."""
+        return not bool(self.status.any())
+
+    def rows(self, index: Tensor | slice) -> Batch:
+        """The records at `index`."""
+        return Batch(
+            self.codes[index],
+            self.values[index],
+            self.lower[index],
+            self.width[index],
+            self.status[index],
+            {i: part.rows(index) for i, part in self.restrictions.items()},
+        )
+
+    def tiles(self, size: int) -> Iterator[Batch]:
+        """The batch in consecutive pieces of at most `size` records."""
+        for start in range(0, len(self), size):
+            yield self.rows(slice(start, start + size))
+
+    def repeat(self, times: int) -> Batch:
+        """Each record `times` times in a row."""
+        return self.rows(torch.arange(len(self), device=self.codes.device).repeat_interleave(times))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
+        """The batch on another device, its float tensors in another precision."""
+        floats = (part.to(device=device, dtype=dtype) for part in (self.values, self.lower, self.width))
+        return Batch(
+            self.codes.to(device),
+            *floats,
+            self.status.to(device),
+            {
+                i: Restriction(part.codes.to(device), part.intervals.to(device=device, dtype=dtype))
+                for i, part in self.restrictions.items()
+            },
+        )
+
+    def hide(self, entries: Iterable[int]) -> Batch:
+        """The same records with these entries unknown."""
+        at = list(entries)
+        parts = [part.clone() for part in (self.codes, self.values, self.lower, self.width)]
+        for part, blank in zip(parts, (0, 0, 0, 1), strict=True):
+            part[:, at] = blank
+        status = self.status.clone()
+        status[:, at] = int(Status.UNKNOWN)
+        kept = {i: part for i, part in self.restrictions.items() if i not in set(at)}
+        return Batch(parts[0], parts[1], parts[2], parts[3], status, kept)
+
+    def restrict(self, entry: int, restriction: Restriction) -> Batch:
+        """The same records with `entry` restricted to a set."""
+        hidden = self.hide([entry])
+        hidden.status[:, entry] = int(Status.RESTRICTED)
+        return replace(hidden, restrictions={**hidden.restrictions, entry: restriction})
+
+    @staticmethod
+    def join(batches: list[Batch]) -> Batch:
+        """Batches one below the other. All must restrict the same entries."""
+        first = batches[0]
+        return Batch(
+            *(
+                torch.cat([getattr(batch, name) for batch in batches])
+                for name in ("codes", "values", "lower", "width", "status")
+            ),
+            {
+                i: Restriction(
+                    torch.cat([batch.restrictions[i].codes for batch in batches]),
+                    torch.cat([batch.restrictions[i].intervals for batch in batches]),
+                )
+                for i in first.restrictions
+            },
+        )
+
+    @staticmethod
+    def unknown(event: Event, size: int) -> Batch:
+        """`size` records of which nothing is known."""
+        shape = (size, len(event))
+        zeros = torch.zeros(shape, dtype=torch.float64)
+        status = torch.full(shape, int(Status.UNKNOWN), dtype=torch.uint8)
+        return Batch(torch.zeros(shape, dtype=torch.int64), zeros, zeros.clone(), torch.ones_like(zeros), status)
+
+
+# ------------------------------------------------------------------------------------------------------------- scores
+
+Kind = Literal["exact", "bound", "estimate", "unnormalised"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Log-likelihoods with all that must be known before two of them are compared.
+
+    Attributes
+    ----------
+    values : float64 array (n,)
+        Nats.
+    kind : "exact", "bound" (below the truth), "estimate" (see `standard_error`) or "unnormalised"
+    base_measure : str
+        What the densities are against, such as "Lebesgue on mass, counting elsewhere".
+    standard_error : float64 array (n,)
+        Zero where the value is exact or a deterministic bound.
+    """
+
+    values: np.ndarray[tuple[int], np.dtype[np.float64]]
+    kind: Kind
+    base_measure: str
+    standard_error: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean log-likelihood per record, in nats."""
+        return float(self.values.mean())
+
+
+# --------------------------------------------------------------------------------------------------------- dense view
+
+
+class DenseView:
+    """A differentiable view of an event: one-hot codes and values side by side, for families that need one vector.
+
+    Each entry takes one column a code (none when it has a single code) and one column for its value. The view of a batch
+    holds indicators and values; the output of a network in the same columns holds logits and values. `soften` turns
+    logits into a relaxed or straight-through sample in the view, and `harden` turns any view into codes and values.
+
+    Examples
+    --------
+    >>> event = Event(Columns(), (Entry("a", Categorical(3)), Entry("b", Categorical(1), Real(MonotoneMap.affine(0, 1)))))
+    >>> view = DenseView(event)
+    >>> batch = event.complete(torch.tensor([[2, 0]]), torch.tensor([[0.0, 0.5]]))
+    >>> view.dense(batch)
+    tensor([[0.0000, 0.0000, 1.0000, 0.5000]], dtype=torch.float64)
+    >>> codes, values = view.harden(view.dense(batch))
+    >>> codes, values
+    (tensor([[2, 0]]), tensor([[0.0000, 0.5000]], dtype=torch.float64))
+    """
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.code_columns: list[slice] = []
+        self.value_columns: list[int | None] = []
+        at = 0
+        for entry in event.all:
+            size = entry.code.size if entry.code.size > 1 else 0
+            self.code_columns.append(slice(at, at + size))
+            at += size
+            self.value_columns.append(None if entry.value is None else at)
+            at += entry.value is not None
+        self.size = at
+
+    def dense(self, batch: Batch) -> Tensor:
+        """The view (B, size) of fully observed records, in the precision of their values; absent values are 0."""
+        assert batch.fully_observed
+        out = batch.values.new_zeros(len(batch), self.size)
+        for i, (codes, value) in enumerate(zip(self.code_columns, self.value_columns, strict=True)):
+            if codes.stop > codes.start:
+                out[:, codes] = torch.nn.functional.one_hot(batch.codes[:, i], codes.stop - codes.start).to(out)
+            if value is not None:
+                out[:, value] = batch.values[:, i]
+        return out
+
+    def soften(
+        self,
+        logits: Tensor,
+        temperature: float = 1.0,
+        straight_through: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """A differentiable sample in the view from logits and values (B, size).
+
+        Codes are Gumbel-softmax samples (Jang et al. 2017, equation 2) at `temperature`; with `straight_through` the
+        forward pass is their one-hot argmax. Values are weighted by the code that makes them present.
+        """
+        out = logits.clone()
+        for codes, value in zip(self.code_columns, self.value_columns, strict=True):
+            if codes.stop == codes.start:
+                continue
+            uniform = torch.rand(logits[:, codes].shape, generator=generator, device=logits.device).to(logits)
+            gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
+            soft = torch.softmax((logits[:, codes] + gumbel) / temperature, dim=1)
+            if straight_through:
+                hard = torch.nn.functional.one_hot(soft.argmax(1), soft.shape[1]).to(soft)
+                soft = hard + soft - soft.detach()
+            out[:, codes] = soft
+            if value is not None:
+                out[:, value] = logits[:, value] * soft[:, 0]
+        return out
+
+    def harden(self, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (B, E) and values (B, E) of a view: the largest indicator of each entry, values where present."""
+        codes = torch.zeros(len(dense), len(self.event), dtype=torch.int64, device=dense.device)
+        values = dense.new_zeros(len(dense), len(self.event))
+        for i, (columns, value) in enumerate(zip(self.code_columns, self.value_columns, strict=True)):
+            if columns.stop > columns.start:
+                codes[:, i] = dense[:, columns].argmax(1)
+            if value is not None:
+                values[:, i] = dense[:, value] * (codes[:, i] == 0)
+        return codes, values

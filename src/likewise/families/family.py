@@ -1,0 +1,142 @@
+"""What a family is: the small protocols through which every other room speaks to the mathematics.
+
+A family is a `torch.nn.Module` built from an event and its own settings, both plain data, so that a stored model is
+rebuilt without running anything from the file. It says what it can do by the protocols it implements.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from likewise.events import Batch, Event, Kind
+
+Settings = dict[str, Any]
+"""Hyper-parameters and learned structure as JSON data."""
+
+
+class Family(nn.Module, ABC):
+    """A distribution over the events of one shape.
+
+    Subclasses take `(event, **settings)`, store both, and register every learned number as a parameter or buffer, so that
+    `Class(event, **family.settings)` followed by `load_state_dict` gives the same distribution back. Building must cost
+    no more memory than its tensors, and must work on the "meta" device.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, event: Event, settings: Settings) -> None:
+        super().__init__()
+        self.event = event
+        self.settings = settings
+
+    @abstractmethod
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` fully observed records drawn from the model."""
+
+
+@dataclass(frozen=True)
+class LogProb:
+    """Log-probabilities of a batch: nats (B,) float64, their kind, and standard errors (B,)."""
+
+    values: Tensor
+    kind: Kind
+    standard_error: Tensor
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Records drawn under evidence: `draws` in a row for each record of evidence.
+
+    `effective_sample_size` (B,) is None where the draws are exact and independent.
+    """
+
+    batch: Batch
+    effective_sample_size: Tensor | None = None
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A family whose records have a log-probability. Unknown entries are summed out, restricted ones summed over."""
+
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """Scores of a batch with any evidence; a record's score depends on that record and the seed alone."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """A family that samples under evidence."""
+
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` fully observed records for each record of evidence; NotSupported where it cannot be done well."""
+        ...
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """A family with a latent space of known prior."""
+
+    def encode(self, batch: Batch) -> Tensor: ...
+
+    def decode(self, latent: Tensor) -> Batch: ...
+
+
+# ------------------------------------------------------------------------------------------------------------ learners
+
+
+@runtime_checkable
+class ClosedFormLearner(Protocol):
+    """A family learned by counting, searching or expectation maximisation.
+
+    The module is built unfitted, `fit_closed_form` finds structure and parameters (and writes what it found into
+    `settings`), and leaves it fitted. `partial` adds records to what was counted before.
+    """
+
+    def fit_closed_form(self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False) -> Mapping[str, Any]:
+        """Learns from `train`; returns a JSON record of the fit (for the training log)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Player:
+    """One optimiser's view of a family: which parameters it moves, and how."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    learning_rate: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    steps: int = 1
+
+
+@runtime_checkable
+class GradientLearner(Protocol):
+    """A family learned by the loop of `likewise.engine`, which calls `module(batch, player, generator)`."""
+
+    def players(self) -> list[Player]:
+        """Who takes a step, in turn."""
+        ...
+
+    def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The scalar loss of `player` on a minibatch (float32), in nats per record where that has a meaning."""
+        ...
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """A figure per record (B,) on held-out records, lower is better; the engine keeps the weights of the best mean."""
+        ...
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Initialises what depends on data (running scales, starting biases). Called once, before the first step."""
+        ...
+
+    def learner_state(self) -> Mapping[str, Tensor]:
+        """What the learner must remember besides parameters and buffers (replay buffers, chains); may be empty."""
+        ...
+
+    def load_learner_state(self, state: Mapping[str, Tensor]) -> None: ...
