@@ -1,0 +1,71 @@
+"""Generative modelling for anyone who has data.
+
+Public names are imported when they are first used, so that `import likewise` and `likewise --help` stay fast.
+
+Examples
+--------
+>>> import likewise as lw
+>>> frame = lw.datasets.load("wine")
+>>> frame.shape
+(178, 14)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Autoregressive": "likewise.estimators.autoregressive",
+    "BayesianNetwork": "likewise.estimators.bayesian_network",
+    "DataError": "likewise.errors",
+    "Generative": "likewise.estimators.generative",
+    "LikewiseError": "likewise.errors",
+    "ModelFileError": "likewise.errors",
+    "NotSupported": "likewise.errors",
+    "Scores": "likewise.events",
+    "Table": "likewise.domains.table",
+    "TrainingDiverged": "likewise.errors",
+    "check_generative": "likewise.estimators.checks",
+    "families": "likewise.estimators.taxonomy",
+    "load": "likewise.estimators.files",
+}
+"""Public name -> the module that defines it."""
+
+_ROOMS = ("datasets", "errors")
+"""Modules that are public as a whole."""
+
+if TYPE_CHECKING:
+    from likewise import datasets as datasets
+    from likewise import errors as errors
+    from likewise.domains.table import Table as Table
+    from likewise.errors import DataError as DataError
+    from likewise.errors import LikewiseError as LikewiseError
+    from likewise.errors import ModelFileError as ModelFileError
+    from likewise.errors import NotSupported as NotSupported
+    from likewise.errors import TrainingDiverged as TrainingDiverged
+    from likewise.estimators.autoregressive import Autoregressive as Autoregressive
+    from likewise.estimators.bayesian_network import BayesianNetwork as BayesianNetwork
+    from likewise.estimators.checks import check_generative as check_generative
+    from likewise.estimators.files import load as load
+    from likewise.estimators.generative import Generative as Generative
+    from likewise.estimators.taxonomy import families as families
+    from likewise.events import Scores as Scores
+
+__all__ = [*sorted([*_HOMES, *_ROOMS]), "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return import_module(f"likewise.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'likewise' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
