@@ -13,8 +13,8 @@ from pathlib import Path
 def atomic_path(final: Path | str) -> Iterator[Path]:
     """A path beside `final` to write to; on leaving, what was written becomes `final` in one step, safe on disk.
 
-    The temporary file keeps the ending of `final`, because writers choose their format by it, and is hidden. If the body
-    raises, it is removed and `final` stays as it was. A symbolic link is followed, not replaced.
+    The temporary file keeps the ending of `final`, because writers choose their format by it, and is hidden. If the
+    body raises, it is removed and `final` stays as it was. A symbolic link is followed, not replaced.
 
     Examples
     --------

@@ -1,0 +1,184 @@
+"""Checkpoints: everything a fit needs to go on, in files that are whole or absent, of which two are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from likewise.atomic import atomic_path
+from likewise.engine.learner import Learner
+from likewise.engine.plan import Plan
+from likewise.engine.record import strict
+from likewise.errors import DataError, ModelFileError
+from likewise.events import Batch
+
+FORMAT = 1
+KEPT = 2
+_NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
+
+Found = tuple[dict[str, Any], dict[str, Tensor]]
+
+
+class Checkpoints:
+    """The checkpoints of one fit in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Created when needed.
+    fingerprint : JSON data
+        What the fit is made of. Only a fit made of the same may go on from here.
+    seconds, steps : float or None, int or None
+        A checkpoint is due when either has passed since the last.
+    """
+
+    def __init__(
+        self, folder: Path, fingerprint: Mapping[str, Any], seconds: float | None = None, steps: int | None = None
+    ) -> None:
+        self.folder = Path(folder)
+        self.seconds, self.steps = seconds, steps
+        self._time, self._step = time.perf_counter(), 0
+        self.fingerprint: dict[str, Any] = json.loads(json.dumps(fingerprint))
+        if self.folder.exists() and not self.folder.is_dir():
+            raise DataError(f"checkpoint={str(folder)!r} is a file: name a folder.")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"The checkpoint folder {str(folder)!r} cannot be made: {error.strerror}.") from None
+
+    def due(self, step: int) -> bool:
+        """Whether it is time for another checkpoint."""
+        by_time = self.seconds is not None and time.perf_counter() - self._time >= self.seconds
+        return by_time or (self.steps is not None and step // self.steps > self._step // self.steps)
+
+    def write(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+        """A new checkpoint, of the state after `step`; then only the newest two remain."""
+        held = {name: part.detach().cpu().contiguous().clone() for name, part in tensors.items()}
+        text = json.dumps({"format": FORMAT, "fingerprint": self.fingerprint, **header})
+        existing = self._files()
+        number = _number(existing[-1]) + 1 if existing else 1
+        final = self.folder / f"checkpoint-{number:08d}.safetensors"
+        with atomic_path(final) as temporary:
+            save_file(held, temporary, {"header": text, "sha256": _digest(text, held)})
+        for old in self._files()[:-KEPT]:
+            old.unlink(missing_ok=True)
+        # A process that was killed while writing leaves its unfinished file behind.
+        for partial in self.folder.glob(".checkpoint-*.partial.safetensors"):
+            partial.unlink(missing_ok=True)
+        self._time, self._step = time.perf_counter(), step
+        return final
+
+    def newest(self) -> Found | None:
+        """Header and tensors of the newest checkpoint that is sound; None where there is none at all.
+
+        Raises
+        ------
+        DataError
+            When it belongs to another fit: the message says what differs.
+        ModelFileError
+            When there are checkpoints and none of them can be read.
+        """
+        files = self._files()
+        for file in reversed(files):
+            try:
+                header, tensors = _read(file)
+            except ModelFileError as error:
+                warnings.warn(f"{error} Going on from the one before.", stacklevel=2)
+                continue
+            self._compare(header["fingerprint"])
+            self._step = header["standing"]["step"]
+            return header, tensors
+        if files:
+            raise ModelFileError(f"No checkpoint in {str(self.folder)!r} can be read: remove the folder to start anew.")
+        return None
+
+    def _compare(self, stored: dict[str, Any]) -> None:
+        names = sorted(stored.keys() | self.fingerprint.keys())
+        differing = [name for name in names if stored.get(name) != self.fingerprint.get(name)]
+        if differing:
+            told = "; ".join(f"{name} was {stored.get(name)}, now {self.fingerprint.get(name)}" for name in differing)
+            raise DataError(f"The checkpoint in {str(self.folder)!r} belongs to another fit: {told}.")
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _number(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    assert match
+    return int(match[1])
+
+
+def _read(file: Path) -> Found:
+    damaged = ModelFileError(f"The checkpoint {str(file)!r} is damaged.")
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        text = metadata["header"]
+        if metadata["sha256"] != _digest(text, tensors):
+            raise damaged
+        header: dict[str, Any] = json.loads(text)
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        raise damaged from error
+    if header["format"] > FORMAT:
+        raise ModelFileError(f"The checkpoint {str(file)!r} was written by a later version of likewise.")
+    return header, tensors
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        part = tensors[name]
+        digest.update(f"{name} {part.dtype} {tuple(part.shape)}".encode())
+        digest.update(_bytes(part))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    content: memoryview = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    return content
+
+
+def fingerprint(learner: Learner, train: Batch, held_out: Batch, plan: Plan, seed: int) -> dict[str, Any]:
+    """What a fit is made of: family and settings, records, plan and seed. How often it is saved does not matter."""
+    assert isinstance(learner, nn.Module)
+    shapes = {name: list(part.shape) for name, part in learner.state_dict().items()}
+    settings = {name: value for name, value in asdict(plan).items() if not name.startswith("checkpoint_")}
+    return {
+        "family": learner.name,
+        "settings": json.dumps(strict(learner.settings), sort_keys=True, default=str),
+        "weights": _short(json.dumps(shapes, sort_keys=True).encode()),
+        "training records": describe(train),
+        "held-out records": describe(held_out),
+        "seed": seed,
+        **settings,
+    }
+
+
+def describe(batch: Batch) -> str:
+    """The shape of a batch and a hash of all its content."""
+    digest = hashlib.sha256()
+    parts = [batch.codes, batch.values, batch.lower, batch.width, batch.status]
+    for i in sorted(batch.restrictions):
+        parts += [torch.tensor(i), batch.restrictions[i].codes, batch.restrictions[i].intervals]
+    for part in parts:
+        digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
+        digest.update(_bytes(part))
+    return f"{len(batch)} x {batch.codes.shape[1]} ({digest.hexdigest()[:16]})"
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
