@@ -66,11 +66,12 @@ class MonotoneMap:
         if len(self.x) > 1:
             k = torch.searchsorted(self.x, inside, right=True).sub(1).clamp(0, len(self.x) - 2)
             step, rise = self.x[k + 1] - self.x[k], self.z[k + 1] - self.z[k]
-            secant, d0, d1 = rise / step, self.slope[k], self.slope[k + 1]
+            # Slopes relative to the secant: squares of slopes leave the floats for columns around 1e200.
+            secant, r0, r1 = rise / step, self.slope[k] / (rise / step), self.slope[k + 1] / (rise / step)
             t = (inside - self.x[k]) / step
-            bend = secant + (d0 + d1 - 2 * secant) * t * (1 - t)
-            z = self.z[k] + rise * (secant * t * t + d0 * t * (1 - t)) / bend
-            dz = secant**2 * (d1 * t * t + 2 * secant * t * (1 - t) + d0 * (1 - t) ** 2) / bend**2
+            bend = 1 + (r0 + r1 - 2) * t * (1 - t)
+            z = self.z[k] + rise * (t * t + r0 * t * (1 - t)) / bend
+            dz = secant * (r1 * t * t + 2 * t * (1 - t) + r0 * (1 - t) ** 2) / bend**2
         else:
             z, dz = self.z[0].expand_as(x), self.slope[0].expand_as(x)
         below, below_slope = self._tail((self.x[0] - x).clamp(min=0), self.slope[0], float(self.x[0]) - self.low)
@@ -95,12 +96,12 @@ class MonotoneMap:
         if len(self.x) > 1:
             k = torch.searchsorted(self.z, inside, right=True).sub(1).clamp(0, len(self.x) - 2)
             step, rise = self.x[k + 1] - self.x[k], self.z[k + 1] - self.z[k]
-            secant, d0, d1 = rise / step, self.slope[k], self.slope[k + 1]
-            gap = inside - self.z[k]
-            bend = d0 + d1 - 2 * secant
-            a = rise * (secant - d0) + gap * bend
-            b = rise * d0 - gap * bend
-            c = -secant * gap
+            r0, r1 = self.slope[k] / (rise / step), self.slope[k + 1] / (rise / step)
+            gap = (inside - self.z[k]) / rise
+            bend = r0 + r1 - 2
+            a = 1 - r0 + gap * bend
+            b = r0 - gap * bend
+            c = -gap
             root = torch.sqrt((b * b - 4 * a * c).clamp(min=0))  # rounding can push it just below zero
             t = (2 * c / (-b - root)).clamp(0, 1)
             x = self.x[k] + step * torch.where(gap > 0, t, torch.zeros_like(t))

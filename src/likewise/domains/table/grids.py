@@ -1,0 +1,112 @@
+"""The grid a column lies on, found exactly: whole multiples of a decimal step, or of a unit of time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from likewise.domains.table.vectors import Array
+
+EXACT = 2**53
+"""Whole numbers up to here are floats without loss."""
+
+DECIMALS = 9
+"""The most decimals that a decimal grid is looked for."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values `(origin + step * k) / 10**decimals` for whole `k`: whole numbers only, so that nothing is ever off.
+
+    Model units start from `k` itself where `relative` (moments, and numbers too large for floats), else from the value.
+    """
+
+    origin: int
+    step: int
+    decimals: int = 0
+    relative: bool = False
+
+    @property
+    def scale(self) -> int:
+        return int(10**self.decimals)
+
+    @property
+    def coordinate_step(self) -> float:
+        return 1.0 if self.relative else self.step / self.scale
+
+    @property
+    def coordinate_origin(self) -> float:
+        return 0.0 if self.relative else self.origin / self.scale
+
+    def units(self, data: Array) -> Array:
+        """Data in whole units: themselves where they are whole, else the nearest multiples of the last decimal."""
+        if data.dtype.kind == "i":
+            return data if not self.decimals else data * self.scale
+        return np.rint(np.clip(data * float(self.scale), -9.2e18, 9.2e18)).astype(np.int64)
+
+    def cells(self, data: Array) -> Array:
+        """The number k of the cell that each value falls in."""
+        if data.dtype.kind == "i" and not self.decimals:
+            with np.errstate(over="ignore"):
+                shifted = data - np.int64(self.origin)
+            wrong = (data.astype(np.float64) - self.origin) * np.where(shifted < 0, -1.0, 1.0) < 0
+            shifted = np.where(wrong, np.where(shifted < 0, EXACT * self.step, -EXACT * self.step), shifted)
+            return np.clip(_divide(shifted, self.step), -EXACT, EXACT)
+        k = np.rint((data.astype(np.float64) * float(self.scale) - self.origin) / self.step)
+        return np.clip(k, -float(EXACT), float(EXACT)).astype(np.int64)
+
+    def values(self, k: Array, whole: bool) -> Array:
+        """The values of the cells numbered `k`: whole numbers, or the doubles nearest to the decimals."""
+        room = (2**63 - 1 - abs(self.origin)) // self.step
+        units = np.clip(k, -room, room) * self.step + self.origin
+        if whole and not self.decimals:
+            return units
+        # A whole number over a power of ten is rounded once, to the double that the decimal literal names.
+        return units.astype(np.float64) / float(self.scale)
+
+    def position(self, value: float | int | Fraction) -> Fraction:
+        """Where a value lies among the cells: whole at their centres."""
+        return (Fraction(value) * self.scale - self.origin) / self.step
+
+
+def _divide(whole: Array, step: int) -> Array:
+    """Whole numbers over a step, to the nearest whole number."""
+    return whole if step == 1 else np.floor_divide(whole + step // 2, step)
+
+
+def decimals_of(values: Array, precision: int = 53, limit: int = DECIMALS) -> int | None:
+    """The fewest decimals that write every value exactly in its own precision; None where `limit` do not."""
+    kind = {11: np.float16, 24: np.float32}.get(precision, np.float64)
+    native = values.astype(kind)
+    for decimals in range(limit + 1):
+        scaled = values * 10.0**decimals
+        if np.abs(scaled).max(initial=0.0) >= EXACT:
+            return None
+        if ((np.rint(scaled) / 10.0**decimals).astype(kind) == native).all():
+            return decimals
+    return None
+
+
+def grid_of(values: Array, decimals: int, relative: bool = False) -> Grid | None:
+    """The coarsest grid that holds distinct sorted values of so many decimals; None where one has no room for them."""
+    units = values if values.dtype.kind == "i" else np.rint(values * 10.0**decimals).astype(np.int64)
+    first, last = int(units[0]), int(units[-1])
+    differences = np.diff(units.astype(object)) if last - first >= 2**63 else np.diff(units)
+    step = int(np.gcd.reduce(differences)) if len(differences) else 1
+    step = max(step, 1)
+    if (last - first) // step > EXACT // 8:
+        return None
+    far = max(abs(first), abs(last)) >= EXACT
+    relative = relative or far
+    return Grid(first if relative else first % step, step, decimals, relative)
+
+
+def coarse_grid(values: Array) -> Grid:
+    """A grid for moments too fine and too wide for one: the smallest power of ten that leaves room."""
+    first, last = int(values[0]), int(values[-1])
+    step = 1
+    while (last - first) // step > EXACT // 8:
+        step *= 10
+    return Grid(first, step, 0, relative=True)

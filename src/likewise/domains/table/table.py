@@ -1,0 +1,451 @@
+"""The domain of tables: a learned schema between records of any kind and batches of events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.domains.domain import Blanks, Domain
+from likewise.domains.table import columns
+from likewise.domains.table.evidence import is_blank, understand
+from likewise.domains.table.inference import Wishes, infer
+from likewise.domains.table.schema import KINDS, Facts, Kind, Thresholds
+from likewise.domains.table.sources import Source, check_memory, read, write
+from likewise.domains.table.stored import facts_state, restore_facts
+from likewise.domains.table.vectors import Vector, place
+from likewise.errors import DataError
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Restriction, Status
+
+CONSTANTS = "(constants)"
+"""The entry that all constant columns share: code 0 where they are as in training, the unseen code where one is not."""
+
+
+class Table(Domain):
+    """Tables: pandas, polars, arrow, arrays, lists of dicts, CSV and Parquet files, scikit-learn's bundled sets.
+
+    What is not given here is inferred from the training records.
+
+    Parameters
+    ----------
+    kinds : column -> "real", "quantised", "categorical", "boolean", "datetime", "text", "identifier", "constant", "ignore"
+    steps : column -> the step of its grid
+    atoms : column -> the values that carry probability mass of their own
+    bounds : column -> (low, high), the closed support; None for an open end
+    names : names of the columns of a file without a header
+    missing_markers : the cells of a text file that are blanks
+    max_categories, label_numbers, label_rows, atom_share, atom_ratio, atom_rows, max_atoms, identifier_share, tie_share :
+        see `Thresholds`
+
+    Attributes
+    ----------
+    event : Event
+        One entry a modelled column, one more for all constant columns together, then the labels.
+    facts, labels : tuple of Facts
+        What was learned of each column, and of the labels.
+    notes : list of str
+        What was found out in reading the training records, in plain sentences.
+    markers : dict
+        Column -> how its text file wrote a blank.
+
+    Notes
+    -----
+    A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that training
+    records did not have, and a blank in a column that had none are the unseen state of their column (of a boolean column:
+    a DataError). Identifiers are not looked at when records are encoded.
+
+    Examples
+    --------
+    >>> import torch
+    >>> table = Table().fit({"size": [1.5, 2.25, 4.125] * 20, "kind": ["a", "b", "b"] * 20})
+    >>> batch = table.encode({"size": [2.25], "kind": ["a"]})
+    >>> table.decode(batch, torch.Generator())
+    {'size': [2.25], 'kind': ['a']}
+    """
+
+    name: ClassVar[str] = "table"
+
+    def __init__(
+        self,
+        *,
+        kinds: Mapping[str, Kind] | None = None,
+        steps: Mapping[str, float] | None = None,
+        atoms: Mapping[str, Sequence[Any]] | None = None,
+        bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+        names: Sequence[str] | None = None,
+        missing_markers: Collection[str] | None = None,
+        max_categories: int = 200,
+        label_numbers: int = 20,
+        label_rows: float = 5.0,
+        atom_share: float = 0.001,
+        atom_ratio: float = 5.0,
+        atom_rows: int = 8,
+        max_atoms: int = 100,
+        identifier_share: float = 0.9,
+        tie_share: float = 0.05,
+    ) -> None:
+        self.kinds, self.steps, self.atoms, self.bounds = kinds, steps, atoms, bounds
+        self.names, self.missing_markers = names, missing_markers
+        self.max_categories, self.label_numbers, self.label_rows = max_categories, label_numbers, label_rows
+        self.atom_share, self.atom_ratio, self.atom_rows, self.max_atoms = atom_share, atom_ratio, atom_rows, max_atoms
+        self.identifier_share, self.tie_share = identifier_share, tie_share
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def fit(self, records: Any, labels: Any = None) -> Self:
+        """Learns the schema from training records; DataError where they cannot be used. At least 2 records are needed."""
+        source = read(records, names=self.names, missing_markers=self.missing_markers)
+        if len(source) < 2:
+            raise DataError(f"A schema is learned from at least 2 records; got {len(source)} (n_samples={len(source)}).")
+        named = _read_labels(labels, len(source)) if labels is not None else None
+        wishes = self._wishes([*source.names, *(named.names if named else ())])
+        thresholds = Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
+        found = tuple(
+            infer(name, vector, wishes.get(name, Wishes()), thresholds)
+            for name, vector in zip(source.names, source.vectors, strict=True)
+        )
+        of_labels = tuple(
+            infer(name, vector, wishes.get(name, Wishes()), thresholds, label=True)
+            for name, vector in zip(named.names if named else (), named.vectors if named else (), strict=True)
+        )
+        if not any(facts.modelled or facts.kind == "constant" for facts in (*found, *of_labels)):
+            raise DataError("No column is left to learn from: all are identifiers or ignored; use kinds= to keep one.")
+        self._set(found, of_labels, source.memory, list(source.notes), dict(source.markers))
+        self._label_memory = named.memory if named else None
+        return self
+
+    def _set(
+        self, facts: tuple[Facts, ...], labels: tuple[Facts, ...], memory: Any, notes: list[str], markers: dict[str, str]
+    ) -> None:
+        self.facts, self.labels, self.memory, self.notes, self.markers = facts, labels, memory, notes, markers
+        entries = [column.entry for column in facts if column.modelled]
+        constants = [column for column in facts if column.kind == "constant"]
+        if constants:
+            entries.append(Entry(CONSTANTS, Categorical(2), unseen=1, reserved=constants[0].reserved))
+        self.event = Event(Columns(), tuple(entries), tuple(label.entry for label in labels))
+
+    def _wishes(self, names: Sequence[str]) -> dict[str, Wishes]:
+        """What the constructor says of each column; DataError naming a column that is not there or a wish that is none."""
+        said: dict[str, dict[str, Any]] = {}
+        for option, attribute in (("kinds", "kind"), ("steps", "step"), ("atoms", "atoms"), ("bounds", "bounds")):
+            for column, wish in dict(getattr(self, option) or {}).items():
+                name = str(column)
+                if name not in names:
+                    raise DataError(f"{option}: there is no {place(name)}; the columns are {_listed(names)}.")
+                said.setdefault(name, {})[attribute] = _checked(option, name, wish)
+        return {name: Wishes(**wish) for name, wish in said.items()}
+
+    # -------------------------------------------------------------------------------------------------------- encoding
+
+    def encode(self, records: Any, labels: Any = None, *, blanks: Blanks = "missing") -> Batch:
+        """Records of the learned schema as a float64 batch.
+
+        Columns go by name; those of an array without names by position. Columns that training did not have are ignored.
+        With `blanks="missing"` a blank cell is observed to be missing (the unseen state where training had no blank in
+        that column), with "unknown" a value nobody knows. Without `labels`, label entries are unknown.
+        """
+        vectors, size = self._read(records, partial=False)
+        if labels is not None:
+            named = _read_labels(labels, size)
+            if len(named.vectors) != len(self.labels):
+                raise DataError(f"There are {len(named.vectors)} labels; expected {len(self.labels)} as in training.")
+            for facts, vector in zip(self.labels, named.vectors, strict=True):
+                vectors[facts.name] = columns.conform(facts, vector)
+        return self._batch(vectors, size, blanks)
+
+    def _read(self, records: Any, partial: bool) -> tuple[dict[str, Vector], int]:
+        """Vectors by column, in the families of training."""
+        texts = [facts.name for facts in self.facts if facts.family == "label"]
+        source = read(records, names=self.names, missing_markers=self.missing_markers, text_columns=texts)
+        names = source.names
+        if source.memory["container"] == "array" and (self.names is None or names != tuple(self.names)):
+            if len(names) != len(self.facts):
+                raise DataError(f"X has {len(names)} features, but Table is expecting {len(self.facts)} features as input.")
+            names = tuple(facts.name for facts in self.facts)
+        at = dict(zip(names, source.vectors, strict=True))
+        needed = [facts for facts in self.facts if facts.modelled or facts.kind == "constant"]
+        absent = [facts.name for facts in needed if facts.name not in at]
+        if absent and (not partial or len(absent) == len(needed)):
+            raise DataError(f"The records have no {place(absent[0])}; expected the columns of training: {_listed(absent)}.")
+        wanted = (*needed, *self.labels) if partial else needed
+        return {f.name: columns.conform(f, at[f.name]) for f in wanted if f.name in at}, len(source)
+
+    def _batch(self, vectors: Mapping[str, Vector], size: int, blanks: Blanks) -> Batch:
+        batch = Batch.unknown(self.event, size)
+        parts = (batch.codes, batch.values, batch.lower, batch.width)
+        for i, facts in enumerate(self._entry_facts()):
+            if facts is None:
+                self._encode_constants(vectors, batch, i, blanks)
+                continue
+            if facts.name not in vectors:
+                continue
+            vector = vectors[facts.name]
+            encoded = columns.encode(facts, vector)
+            known = torch.ones(size, dtype=torch.bool)
+            if blanks == "unknown":
+                known = ~encoded.blank
+            elif bool((encoded.codes < 0).any()):
+                row = int((encoded.codes < 0).nonzero()[0])
+                raise DataError(f"{place(facts.name, row)} is blank; expected one of {list(facts.states)} as in training.")
+            for part, column in zip(parts, (encoded.codes, encoded.values, encoded.lower, encoded.width), strict=True):
+                part[known, i] = column[known]
+            batch.status[known, i] = int(Status.OBSERVED)
+        return batch
+
+    def _entry_facts(self) -> Iterable[Facts | None]:
+        """The facts of each entry of the event; None for the constants."""
+        found: list[Facts | None] = [facts for facts in self.facts if facts.modelled]
+        if any(facts.kind == "constant" for facts in self.facts):
+            found.append(None)
+        return [*found, *self.labels]
+
+    def _encode_constants(self, vectors: Mapping[str, Vector], batch: Batch, i: int, blanks: Blanks) -> None:
+        same = np.ones(len(batch), dtype=bool)
+        known = np.ones(len(batch), dtype=bool)
+        for facts in self.facts:
+            if facts.kind != "constant":
+                continue
+            if facts.name not in vectors:
+                known[:] = False
+                continue
+            vector = vectors[facts.name]
+            if blanks == "unknown":
+                known &= ~vector.missing
+            if not facts.states:
+                same &= vector.missing | (blanks == "unknown")
+                continue
+            if vector.family == "label":
+                alike = np.array([level == facts.states[0] for level in vector.levels] or [False])[vector.data]
+            else:
+                alike = vector.data == facts.states[0]
+            same &= np.where(vector.missing, blanks == "unknown", alike)
+        batch.codes[:, i] = torch.from_numpy(np.where(known & ~same, 1, 0))
+        batch.status[torch.from_numpy(known), i] = int(Status.OBSERVED)
+
+    # -------------------------------------------------------------------------------------------------------- decoding
+
+    def decode(self, batch: Batch, generator: torch.Generator, *, given: Any = None) -> Any:
+        """Records of the kind that `fit` saw.
+
+        Identifiers are made anew, constants restored, texts of the pool drawn from it by `generator`. With `given`, what
+        it says of single values stands in the records exactly as given, also in columns that are not modelled; the
+        records of a batch must then be equally many for each record of `given`, those of one in a row.
+        """
+        vectors = self._decoded(self.facts, batch, generator)
+        if given is not None:
+            vectors = self._overlaid(vectors, given)
+        return write(self.memory, vectors)
+
+    def decode_labels(self, batch: Batch, generator: torch.Generator) -> Any:
+        """The labels of a batch, in the kind that `fit` saw."""
+        if self._label_memory is None:
+            raise DataError("The model was fitted without labels.")
+        return write(self._label_memory, self._decoded(self.labels, batch, generator))
+
+    def _decoded(self, wanted: Sequence[Facts], batch: Batch, generator: torch.Generator) -> list[Vector]:
+        size, made = len(batch), []
+        for facts in wanted:
+            if facts.modelled:
+                i = self.event.index(facts.name)
+                made.append(columns.decode(facts, batch.codes[:, i], batch.values[:, i], generator))
+            elif facts.identifier is not None:
+                made.append(facts.identifier.make(size, generator))
+            else:
+                made.append(_restored(facts, size))
+        return made
+
+    # -------------------------------------------------------------------------------------------------------- evidence
+
+    def evidence(self, given: Mapping[str, Any] | Any) -> Batch:
+        """Evidence from the user's words.
+
+        A mapping gives one row: column -> a value, a list or set of values (in which None stands for *missing*), or an
+        interval (low, high) with None for an open end; a list may hold intervals too. An interval holds the atoms within
+        it. None alone says nothing. Records give a row each, a blank meaning unknown. Columns not named are unknown.
+        """
+        if not isinstance(given, Mapping):
+            vectors, size = self._read(given, partial=True)
+            return self._batch(vectors, size, "unknown")
+        batch = Batch.unknown(self.event, 1)
+        for column, said in given.items():
+            facts = self._facts_of(str(column))
+            if is_blank(said):
+                continue
+            if not facts.modelled:
+                self._check_given(facts, said)
+                continue
+            i = self.event.index(facts.name)
+            found = understand(facts, said)
+            if isinstance(found, Restriction):
+                batch = batch.restrict(i, found)
+                continue
+            for part, value in zip(
+                (batch.codes, batch.values, batch.lower, batch.width),
+                (found.codes, found.values, found.lower, found.width),
+                strict=True,
+            ):
+                part[:, i] = value
+            batch.status[:, i] = int(Status.OBSERVED)
+        return batch
+
+    def _facts_of(self, name: str) -> Facts:
+        for facts in (*self.facts, *self.labels):
+            if facts.name == name:
+                return facts
+        names = [facts.name for facts in (*self.facts, *self.labels)]
+        raise DataError(f"There is no {place(name)}; the columns are {_listed(names)}.")
+
+    def _check_given(self, facts: Facts, said: Any) -> None:
+        """Constants may be given as what they are; identifiers and ignored columns not at all."""
+        if facts.kind != "constant":
+            what = "names the records" if facts.kind == "identifier" else "is ignored"
+            raise DataError(f"{place(facts.name)} {what} and is not modelled, so nothing can be given about it.")
+        if not facts.states:
+            raise DataError(f"{place(facts.name)} was always missing, so no value can be given.")
+        understand(facts, said)
+
+    def overlay(self, records: Any, given: Mapping[str, Any] | Any) -> Any:
+        """Records with the single values that `given` says put back exactly as given (see `decode`)."""
+        source = read(records)
+        at = dict(zip(source.names, source.vectors, strict=True))
+        vectors = [columns.conform(facts, at[facts.name]) for facts in self.facts]
+        return write(self.memory, self._overlaid(vectors, given))
+
+    def _overlaid(self, vectors: list[Vector], given: Any) -> list[Vector]:
+        size = len(vectors[0])
+        if isinstance(given, Mapping):
+            single = {str(name): [said] for name, said in given.items() if _single(said)}
+            if not single:
+                return vectors
+            source = read(single)
+        else:
+            source = read(given, names=self.names, missing_markers=self.missing_markers)
+        names = source.names
+        if source.memory["container"] == "array" and len(names) == len(self.facts):
+            names = tuple(facts.name for facts in self.facts)
+        at = dict(zip(names, source.vectors, strict=True))
+        times = size // len(source)
+        out = list(vectors)
+        for i, facts in enumerate(self.facts):
+            if facts.name in at and (facts.kind != "ignore"):
+                said = columns.conform(facts, at[facts.name]).rows(np.repeat(np.arange(len(source)), times))
+                out[i] = _merged(vectors[i], said)
+        return out
+
+    # ----------------------------------------------------------------------------------------------------------- state
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The fitted schema as JSON data and named tensors."""
+        described: dict[str, Any] = {"settings": self._settings(), "memory": self.memory, "label_memory": self._label_memory}
+        described |= {"notes": list(self.notes), "markers": dict(self.markers)}
+        tensors: dict[str, Tensor] = {}
+        for group, members in (("columns", self.facts), ("labels", self.labels)):
+            states = [facts_state(facts, f"{group}.{i}") for i, facts in enumerate(members)]
+            described[group] = [state for state, _ in states]
+            for _, parts in states:
+                tensors |= parts
+        return described, tensors
+
+    def _settings(self) -> dict[str, Any]:
+        plain = {field.name: getattr(self, field.name) for field in fields(Thresholds)}
+        names = None if self.names is None else [str(name) for name in self.names]
+        markers = None if self.missing_markers is None else sorted(self.missing_markers)
+        return {**plain, "names": names, "missing_markers": markers}
+
+    @classmethod
+    def restore(cls, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """The inverse of `state`; ValueError, KeyError or TypeError on anything it did not write."""
+        settings = description["settings"]
+        known = {*asdict(Thresholds()), "names", "missing_markers"}
+        if not isinstance(settings, Mapping) or set(settings) != known:
+            raise ValueError("the settings of a table are not as written")
+        table = cls(**settings)
+        groups = []
+        for group in ("columns", "labels"):
+            members = description[group]
+            if not isinstance(members, list):
+                raise TypeError(f"{group} are no list")
+            groups.append(tuple(restore_facts(state, tensors, f"{group}.{i}") for i, state in enumerate(members)))
+        notes, markers = [str(note) for note in description["notes"]], dict(description["markers"])
+        check_memory(description["memory"], len(groups[0]))
+        table._set(groups[0], groups[1], description["memory"], notes, markers)
+        table._label_memory = description["label_memory"]
+        if table._label_memory is not None:
+            check_memory(table._label_memory, len(groups[1]))
+        names = [facts.name for facts in (*table.facts, *table.labels)]
+        if len(set(names)) < len(names) or not len(table.event):
+            raise ValueError("a table has a column twice, or none")
+        return table
+
+
+def _single(said: Any) -> bool:
+    """Whether one value is said, rather than a set, an interval or nothing."""
+    return not isinstance(said, list | tuple | set | frozenset | slice | range | np.ndarray) and not is_blank(said)
+
+
+def _merged(made: Vector, said: Vector) -> Vector:
+    """The column with the cells that are said in place of its own."""
+    take = ~said.missing
+    if made.family == "label":
+        shifted = said.data + len(made.levels)
+        data = np.where(take, shifted, made.data)
+        levels = made.levels + said.levels
+        first: dict[Any, int] = {}
+        again = np.array([first.setdefault((type(level), level), i) for i, level in enumerate(levels)] or [0])
+        return Vector("label", again[data], made.missing & ~take, levels)
+    data = np.where(take, said.data, made.data).astype(made.data.dtype)
+    return Vector(made.family, data, made.missing & ~take, unit=made.unit)
+
+
+def _restored(facts: Facts, size: int) -> Vector:
+    """A constant or ignored column: its value, or blanks."""
+    blank = np.full(size, not facts.states)
+    if facts.family == "label":
+        return Vector("label", np.zeros(size, dtype=np.int64), blank, facts.states[:1])
+    dtype = np.bool_ if facts.family == "boolean" else np.int64 if facts.whole else np.float64
+    data = np.full(size, facts.states[0] if facts.states else 0, dtype=dtype)
+    return Vector(facts.family, data, blank, unit=facts.unit)
+
+
+def _read_labels(labels: Any, size: int) -> Source:
+    """Labels as records: an array or list of one label each, a Series, or a table of several."""
+    if isinstance(labels, list | tuple) or (hasattr(labels, "ndim") and labels.ndim == 1 and not hasattr(labels, "name")):
+        array = np.empty(len(labels), dtype=object) if isinstance(labels, list | tuple) else np.asarray(labels)
+        if array.dtype == object and isinstance(labels, list | tuple):
+            array[:] = list(labels)
+        named = read({"label": array})
+        source = Source(named.names, named.vectors, {**named.memory, "container": "vector"})
+        source.memory["dtypes"] = [{**named.memory["dtypes"][0], "numpy": array.dtype.str}]
+    else:
+        source = read(labels)
+        if source.names == ("x0",):
+            source = Source(("label",), source.vectors, source.memory, source.notes)
+    if len(source) != size:
+        raise DataError(f"There are {len(source)} labels and {size} records; expected as many.")
+    return source
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(repr(name) for name in shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
+
+
+def _checked(option: str, name: str, wish: Any) -> Any:
+    """A wish of the right form."""
+    if option == "kinds" and wish not in KINDS:
+        raise DataError(f"kinds: {place(name)} is to be {wish!r}; expected one of {', '.join(KINDS)}.")
+    if option == "steps" and not (isinstance(wish, int | float) and not isinstance(wish, bool) and 0 < wish < 1e300):
+        raise DataError(f"steps: {place(name)} has the step {wish!r}; expected a positive number.")
+    if option == "atoms" and (isinstance(wish, str) or not isinstance(wish, Iterable)):
+        raise DataError(f"atoms: {place(name)} has {wish!r}; expected a list of values.")
+    if option == "bounds":
+        pair = tuple(wish) if isinstance(wish, list | tuple) else ()
+        right = len(pair) == 2 and all(end is None or (isinstance(end, int | float) and end == end) for end in pair)
+        if not right or (None not in pair and not pair[0] < pair[1]):
+            raise DataError(f"bounds: {place(name)} has {wish!r}; expected a pair (low, high) with low < high or None.")
+        return pair
+    return wish
