@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +14,19 @@ from likewise.events import Batch, Event
 
 Blanks = Literal["missing", "unknown"]
 """What a blank cell means: observed to be missing, or a value nobody knows."""
+
+
+class Source(Protocol):
+    """Records that a domain has read, ready to be split; accepted wherever records are."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def rows(self, index: np.ndarray[Any, np.dtype[Any]]) -> Source:
+        """The records at these positions."""
+        ...
 
 
 class Domain(ABC):
@@ -28,6 +42,10 @@ class Domain(ABC):
     event: Event
 
     @abstractmethod
+    def read(self, records: Any) -> Source:
+        """Records, read once and not yet learned from; raises DataError."""
+
+    @abstractmethod
     def fit(self, records: Any, labels: Any = None) -> Self:
         """Learns the schema from training records only; raises DataError. Labels become label entries of the event."""
 
@@ -36,8 +54,16 @@ class Domain(ABC):
         """Records of the learned schema as a float64 batch. Without `labels`, label entries are unknown."""
 
     @abstractmethod
-    def decode(self, batch: Batch, generator: torch.Generator) -> Any:
-        """Records of the kind that `fit` saw: same columns, dtypes, categories, decimals."""
+    def decode(self, batch: Batch, generator: torch.Generator, *, given: Any = None) -> Any:
+        """Records of the kind that `fit` saw: same columns, dtypes, categories, decimals.
+
+        With `given`, evidence as `evidence` takes it, its single values stand in the records exactly as given; the
+        batch then holds equally many records for each row of evidence, those of one in a row.
+        """
+
+    @abstractmethod
+    def decode_labels(self, batch: Batch, generator: torch.Generator) -> Any:
+        """The labels of a batch, in the kind that `fit` saw; DataError where there were none."""
 
     @abstractmethod
     def evidence(self, given: Mapping[str, Any] | Any) -> Batch:

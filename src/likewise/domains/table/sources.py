@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class Source:
     def vector(self, name: str) -> Vector:
         return self.vectors[self.names.index(name)]
 
+    def rows(self, index: Array) -> Source:
+        """The records at these positions."""
+        return replace(self, vectors=tuple(vector.rows(index) for vector in self.vectors))
+
 
 def read(
     records: Any,
@@ -73,6 +77,8 @@ def read(
     >>> source.names, source.vector("b").scalars()
     (('a', 'b'), ['x', None])
     """
+    if isinstance(records, Source):
+        return records
     if isinstance(records, str | os.PathLike):
         return _read_path(records, names, missing_markers, text_columns)
     depend = nw.dependencies

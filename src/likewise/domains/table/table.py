@@ -94,11 +94,18 @@ class Table(Domain):
         self.atom_share, self.atom_ratio, self.atom_rows, self.max_atoms = atom_share, atom_ratio, atom_rows, max_atoms
         self.identifier_share, self.tie_share = identifier_share, tie_share
 
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def read(self, records: Any) -> Source:
+        """Records, read once: what `fit`, `encode` and `evidence` accept wherever they accept records."""
+        texts = [facts.name for facts in getattr(self, "facts", ()) if facts.family == "label"]
+        return read(records, names=self.names, missing_markers=self.missing_markers, text_columns=texts)
+
     # -------------------------------------------------------------------------------------------------------- learning
 
     def fit(self, records: Any, labels: Any = None) -> Self:
         """Learns the schema from training records; DataError where they cannot be used. At least 2 records are needed."""
-        source = read(records, names=self.names, missing_markers=self.missing_markers)
+        source = self.read(records)
         if len(source) < 2:
             raise DataError(f"A schema is learned from at least 2 records; got {len(source)} (n_samples={len(source)}).")
         named = _read_labels(labels, len(source)) if labels is not None else None
@@ -159,8 +166,7 @@ class Table(Domain):
 
     def _read(self, records: Any, partial: bool) -> tuple[dict[str, Vector], int]:
         """Vectors by column, in the families of training."""
-        texts = [facts.name for facts in self.facts if facts.family == "label"]
-        source = read(records, names=self.names, missing_markers=self.missing_markers, text_columns=texts)
+        source = self.read(records)
         names = source.names
         if source.memory["container"] == "array" and (self.names is None or names != tuple(self.names)):
             if len(names) != len(self.facts):
