@@ -40,6 +40,7 @@ def train(
     plan: Plan,
     *,
     seed: int,
+    fresh: bool = True,
     checkpoint: Path | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -58,6 +59,8 @@ def train(
         `held_out` may be empty: then the averaged weights of the last step are kept, and the plan needs a budget.
     seed : int
         Of everything random in the fit. Torch's global generators are neither used nor changed.
+    fresh : bool
+        Whether the family has learned nothing yet, and prepares itself; else it goes on from the weights it has.
     checkpoint : Path or None
         A folder. Interrupting the fit (SIGINT) also leaves a checkpoint there.
     resume : bool
@@ -98,7 +101,8 @@ def train(
         # ---- setting up: records on the device, players with their optimisers, everything as it was in a checkpoint
         records = trainable_copy(train, device)
         judges = trainable_copy(_sample(held_out, plan.validation_records, seed), device)
-        family.prepare(records, _generator(device, seed, "prepare"))
+        if fresh:
+            family.prepare(records, _generator(device, seed, "prepare"))
         processes.same(family.state_dict().values())
         minibatches = Minibatches(len(records), plan.batch_size, seed, device, processes)
 
