@@ -1,0 +1,1 @@
+"""Bayesian networks: a graph over the columns, exact in every answer."""

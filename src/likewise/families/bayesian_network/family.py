@@ -1,0 +1,233 @@
+"""The Bayesian network family: a graph over the columns, closed-form learning, exact answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, cast, get_args
+
+import numpy as np
+import torch
+
+from likewise.errors import NotSupported
+from likewise.events import Batch, Event
+from likewise.families.bayesian_network import learning
+from likewise.families.bayesian_network.network import DiscreteNetwork
+from likewise.families.bayesian_network.scores import ScoreName
+from likewise.families.bayesian_network.smoothing import Smoothing
+from likewise.families.family import Draws, Family, LogProb
+
+Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
+Conditionals = Literal["trees", "tables"]
+ValueModel = Literal["bins", "linear_gaussian"]
+
+LIMIT = 1 << 16
+"""No setting that counts something may be larger."""
+
+
+class BayesianNetworkFamily(Family):
+    """A Bayesian network whose every score, sample and conditional is exact.
+
+    Each column is a node with discrete states: its codes, its value cut into bins with a density inside each bin. Every
+    node has a distribution for each cell of a partition of its parents' states: a decision tree, so that it can have
+    many parents, or a full table.
+
+    Parameters
+    ----------
+    event : Event
+    structure : "auto", "chow_liu", "hill_climbing", "ordered", or a list of edges
+        The graph: the best tree (Chow and Liu 1968); greedy search on `score`; an order of the columns in which every
+        node may look at all before it (trees only), or edges `(parent, child)` by name or number. "auto" takes what
+        predicts held-out rows best.
+    conditionals : "trees" or "tables"
+    score : "bic" or "bdeu"
+        What hill climbing maximises.
+    equivalent_sample_size : float
+        Of BDeu.
+    max_parents, max_bins : int or None
+        Limits per column; None for the defaults (8 parents and 128 bins with trees; 4 parents, and bins chosen on
+        held-out rows, with tables).
+    smoothing : "auto" or float
+        Pseudo-counts added to every state of every cell, or back-off of cells to coarser cells with strengths chosen on
+        held-out rows.
+    tabu : int
+        How many moves hill climbing goes on beyond a local optimum.
+    values : "bins" or "linear_gaussian"
+    max_memory : int
+        Bytes that one table of exact inference may take.
+    network : dict or None
+        What was learned, written by `fit_closed_form`.
+    """
+
+    name: ClassVar[str] = "bayesian_network"
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        structure: Structure | list[Any] = "auto",
+        conditionals: Conditionals = "trees",
+        score: ScoreName = "bic",
+        equivalent_sample_size: float = 10.0,
+        max_parents: int | None = None,
+        max_bins: int | None = None,
+        smoothing: Literal["auto"] | float = "auto",
+        tabu: int = 0,
+        values: ValueModel = "bins",
+        max_memory: int = 1 << 30,
+        network: dict[str, Any] | None = None,
+    ) -> None:
+        edges = structure if isinstance(structure, str) else [[_position(event, end) for end in edge] for edge in structure]
+        super().__init__(event, {
+            "structure": edges, "conditionals": conditionals, "score": score,
+            "equivalent_sample_size": equivalent_sample_size, "max_parents": max_parents, "max_bins": max_bins,
+            "smoothing": smoothing, "tabu": tabu, "values": values, "max_memory": max_memory, "network": network,
+        })
+        _one_of("structure", structure, get_args(Structure), isinstance(structure, list))
+        _one_of("conditionals", conditionals, get_args(Conditionals))
+        _one_of("score", score, get_args(ScoreName))
+        _one_of("values", values, get_args(ValueModel))
+        for name, number, low, high in (("max_parents", max_parents, 1, LIMIT), ("max_bins", max_bins, 1, LIMIT),
+                                        ("tabu", tabu, 0, LIMIT), ("max_memory", max_memory, 1, 1 << 50)):
+            if number is not None and (type(number) is not int or not low <= number <= high):
+                raise ValueError(f"{name} is a whole number from {low} to {high}, not {number!r}.")
+        _positive("equivalent_sample_size", equivalent_sample_size)
+        if smoothing != "auto":
+            _positive("smoothing", smoothing)
+        if isinstance(edges, list) and any(len(edge) != 2 for edge in edges):
+            raise ValueError("An edge is a pair (parent, child).")
+        if structure == "ordered" and conditionals == "tables":
+            raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
+        self.network: DiscreteNetwork | None = None
+        if network is not None:
+            if not isinstance(network, dict):
+                raise TypeError("The network of a model is a dictionary.")
+            for part in network["conditionals"]:
+                _smoothing(part["smoothing"])
+            self.network = DiscreteNetwork(event, network["grains"], network["conditionals"], max_memory)
+
+    # ------------------------------------------------------------------------------------------------------ learning
+
+    def fit_closed_form(
+        self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False
+    ) -> Mapping[str, Any]:
+        """Finds bins, graph and parameters; with `partial`, adds the counts of `train` to a network already learned.
+
+        Returns what was tried, with the mean held-out log-probability of each candidate structure.
+        """
+        for batch in (train, held_out):
+            if not batch.fully_observed:
+                raise NotSupported("A Bayesian network learns from rows whose every entry is observed (observed to be "
+                                   "missing is fine).")
+        if partial and self.network is not None:
+            self._add_counts(self.network, train)
+            return {"added_rows": len(train)}
+        if not len(held_out):
+            order = np.random.default_rng(seed).permutation(len(train))
+            share = torch.from_numpy(np.sort(order[: max(len(train) // 10, 1)]))
+            held_out = train.rows(share)
+        own = self.settings
+        structure = own["structure"]
+        options = learning.Options(
+            structure, own["conditionals"], own["score"], own["equivalent_sample_size"], own["max_parents"],
+            own["max_bins"], None if own["smoothing"] == "auto" else own["smoothing"], own["tabu"],
+        )
+        found = learning.learn(self.event, train, held_out, options)
+        self._install(found)
+        assert self.network is not None
+        score = float(self.network.log_prob(held_out).mean())
+        return {**found.notes, "held_out_log_prob": score,
+                "edges": sum(len(above) for above in self.network.parents),
+                "cells": sum(partition.cells for partition in found.partitions)}
+
+    def _install(self, found: learning.Learned) -> None:
+        self.settings["network"] = {
+            "grains": found.grains,
+            "conditionals": [
+                {"parents": part.parents, "splits": getattr(part, "splits", None),
+                 "smoothing": None if self.settings["smoothing"] != "auto" else [smoothing.strength, smoothing.discount]}
+                for part, smoothing in zip(found.partitions, found.smoothings, strict=True)
+            ],
+        }
+        network = DiscreteNetwork(self.event, self.settings["network"]["grains"],
+                                  self.settings["network"]["conditionals"], self.settings["max_memory"])
+        for i, (binning, grains) in enumerate(zip(found.binnings, found.grain_counts, strict=True)):
+            bins = network.nodes.of(i)
+            if bins is not None and binning is not None and grains is not None:
+                bins.edges.copy_(binning.edges)
+                bins.counts.copy_(grains)
+        for i, counts in enumerate(found.counts):
+            network.of(i).counts.copy_(torch.from_numpy(counts))
+        self.network = network
+        self._estimate(network)
+
+    def _add_counts(self, network: DiscreteNetwork, train: Batch) -> None:
+        states = network.nodes.states(train)
+        for i in range(len(self.event)):
+            bins = network.nodes.of(i)
+            if bins is not None:
+                values = train.values[train.codes[:, i] == 0, i]
+                bins.counts += learning.grain_counts(bins.grain(values), len(bins.counts))
+            own = network.of(i)
+            own.counts += torch.from_numpy(learning.cell_counts(own.partition, states, i, network.nodes.sizes[i]))
+        self._estimate(network)
+
+    def _estimate(self, network: DiscreteNetwork) -> None:
+        """Tables from counts."""
+        for i, (entry, part) in enumerate(zip(self.event.all, self.settings["network"]["conditionals"], strict=True)):
+            own, unseen = network.of(i), network.nodes.unseen(i)
+            counts = own.counts.numpy()
+            if part["smoothing"] is None:
+                table = learning.dirichlet(counts, float(self.settings["smoothing"]), unseen)
+            else:
+                table = learning.backed_off(own.partition, counts, _smoothing(part["smoothing"]), unseen)
+            if unseen is not None:
+                table = table * (1 - entry.reserved)
+                table[:, unseen] = entry.reserved
+            own.table.copy_(torch.from_numpy(table))
+
+    # ------------------------------------------------------------------------------------------------------- answers
+
+    def _fitted(self) -> DiscreteNetwork:
+        if self.network is None:
+            raise NotSupported("This Bayesian network has not been fitted yet.")
+        return self.network
+
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """Exact scores of records with any evidence."""
+        values = self._fitted().log_prob(batch)
+        return LogProb(values, "exact", torch.zeros_like(values))
+
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` independent records."""
+        return self._fitted().sample(size, generator)
+
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` exact, independent records for each record of evidence."""
+        return Draws(self._fitted().conditional(evidence, draws, generator))
+
+
+def _position(event: Event, end: Any) -> int:
+    if isinstance(end, str):
+        return event.index(end)
+    if type(end) is not int or not 0 <= end < len(event):
+        raise ValueError(f"An edge joins columns by name or number; {end!r} is neither.")
+    return cast(int, end)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...], also: bool = False) -> None:
+    if not also and not (isinstance(value, str) and value in allowed):
+        raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}.")
+
+
+def _positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is a positive number, not {value!r}.")
+
+
+def _smoothing(pair: Any) -> Smoothing:
+    """The smoothing written in a model's settings; None there stands for pseudo-counts."""
+    if pair is None:
+        return Smoothing(1.0)
+    strength, discount = pair
+    return Smoothing(float(strength), float(discount))

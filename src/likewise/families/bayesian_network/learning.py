@@ -1,0 +1,279 @@
+"""Learning a discrete network: bins, graph, partitions, parameters; every choice made on held-out rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.events import Batch, Event
+from likewise.families.bayesian_network.binning import Binning, bin_values
+from likewise.families.bayesian_network.graph import topological_order
+from likewise.families.bayesian_network.growth import Column, column, grow
+from likewise.families.bayesian_network.nodes import Nodes
+from likewise.families.bayesian_network.partitions import Integers, Partition, Table, Tree
+from likewise.families.bayesian_network.scores import FamilyScores, ScoreName
+from likewise.families.bayesian_network.smoothing import Floats, Smoothing, group_counts, smoothed
+from likewise.families.bayesian_network.structure import HillClimb, chow_liu, column_ranks
+
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
+DISCOUNTS = (0.0, 0.3, 0.6)
+MAX_PARENTS = {"trees": 8, "tables": 4}
+MAX_BINS = {"trees": 128, "tables": 16}
+TABLE_BINS = (4, 6, 8, 12, 16, 24, 32)
+PARENT_GROUPS = 32
+GRAPH_GROUPS = 8
+PENALTY = 0.25
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the learner is asked for; see `BayesianNetworkFamily`."""
+
+    structure: str | list[list[int]] = "auto"
+    conditionals: str = "trees"
+    score: ScoreName = "bic"
+    equivalent_sample_size: float = 10.0
+    max_parents: int | None = None
+    max_bins: int | None = None
+    smoothing: float | None = None
+    tabu: int = 0
+
+
+@dataclass
+class Learned:
+    """A discrete network as plain data.
+
+    Attributes
+    ----------
+    binnings : list of Binning or None
+    partitions : list of Partition
+    tables, counts : list of float64 (cells, states)
+    smoothings : list of Smoothing
+    held_out : float
+        Mean log-probability of the states of the held-out rows, in nats.
+    notes : dict
+        What was tried, for the training log.
+    """
+
+    binnings: list[Binning | None]
+    grain_counts: list[Tensor | None]
+    partitions: list[Partition]
+    tables: list[Floats]
+    counts: list[Floats]
+    smoothings: list[Smoothing]
+    held_out: float
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def grains(self) -> list[list[int] | None]:
+        return [None if binning is None else binning.grains for binning in self.binnings]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and held-out rows as states (rows, columns), with what each column is."""
+
+    train: Integers
+    held_out: Integers
+    sizes: list[int]
+    ordered: list[int]
+    unseen: list[int | None]
+
+
+def learn(event: Event, train: Batch, held_out: Batch, options: Options) -> Learned:
+    """The network of the options from fully observed rows."""
+    bins = options.max_bins or (MAX_BINS["trees"] if options.conditionals == "trees" else None)
+    if bins is None:
+        bins = _best_table_bins(event, train, held_out)
+    binnings, nodes, grain_counts = discretise(event, train, bins)
+    rows = rows_of(nodes, train, held_out)
+    found: Learned | None = None
+    notes: dict[str, Any] = {"bins": bins, "held_out": {}}
+    for name, candidates in _graphs(rows, options):
+        learned = _parameters(rows, candidates, options)
+        notes["held_out"][name] = learned.held_out
+        if found is None or learned.held_out > found.held_out:
+            found, notes["structure"] = learned, name
+    assert found is not None
+    found.binnings, found.grain_counts, found.notes = binnings, grain_counts, notes
+    return found
+
+
+def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Binning | None], Nodes, list[Tensor | None]]:
+    """Bins of every column, the nodes they make, and the training counts of the grains."""
+    binnings: list[Binning | None] = []
+    for i, entry in enumerate(event.all):
+        values = train.values[train.codes[:, i] == 0, i]
+        binnings.append(None if entry.value is None else bin_values(entry.value, values, max_bins))
+    nodes = Nodes(event, [None if binning is None else binning.grains for binning in binnings])
+    counts: list[Tensor | None] = []
+    for i, binning in enumerate(binnings):
+        own = nodes.of(i)
+        if own is None or binning is None:
+            counts.append(None)
+            continue
+        own.edges.copy_(binning.edges)
+        counts.append(grain_counts(own.grain(train.values[train.codes[:, i] == 0, i]), len(own.counts)))
+    return binnings, nodes, counts
+
+
+def grain_counts(grains: Tensor, size: int) -> Tensor:
+    """How many values fell in each grain, float64."""
+    return torch.bincount(grains, minlength=size).double()
+
+
+def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
+    bins = [nodes.of(i) for i in range(len(nodes.sizes))]
+    return Rows(nodes.states(train).numpy(), nodes.states(held_out).numpy(), nodes.sizes,
+                [0 if own is None else own.size for own in bins], [nodes.unseen(i) for i in range(len(bins))])
+
+
+def _graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
+    """The candidate parents of every column for each structure that is to be tried."""
+    structure = options.structure
+    count = len(rows.sizes)
+    if not isinstance(structure, str):
+        parents: list[list[int]] = [[] for _ in range(count)]
+        for above, child in structure:
+            parents[child].append(above)
+        topological_order(parents)
+        return [("edges", parents)]
+    trees = options.conditionals == "trees"
+    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], GRAPH_GROUPS if trees else rows.sizes[i])
+               for i in range(count)]
+    states, sizes = np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]
+    graphs: list[tuple[str, list[list[int]]]] = []
+    if structure in ("auto", "chow_liu"):
+        graphs.append(("chow_liu", chow_liu(states, sizes)))
+    if structure in ("auto", "hill_climbing", "ordered"):
+        scores = FamilyScores(states, sizes, options.score, options.equivalent_sample_size)
+        limit = options.max_parents or MAX_PARENTS["tables"]
+        climbed = HillClimb(scores, column_ranks(states, sizes), limit, options.tabu).run()
+        if structure != "ordered":
+            graphs.append(("hill_climbing", climbed))
+        if structure == "ordered" or (structure == "auto" and trees):
+            order = topological_order(climbed)
+            earlier: list[list[int]] = [[] for _ in range(count)]
+            for place, i in enumerate(order):
+                earlier[i] = order[:place]
+            graphs.append(("ordered", earlier))
+    return graphs
+
+
+def _parameters(rows: Rows, candidates: list[list[int]], options: Options) -> Learned:
+    """Partitions and parameters of every node over its candidate parents."""
+    trees = options.conditionals == "trees"
+    out = Learned([], [], [], [], [], [], 0.0)
+    states = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
+    columns = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], PARENT_GROUPS)
+               for i in range(len(rows.sizes))] if trees else []
+    for i, above in enumerate(candidates):
+        partition: Partition
+        if trees:
+            limit = options.max_parents or MAX_PARENTS["trees"]
+            partition = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
+            partition = _pruned(partition, i, states, rows, options)
+        else:
+            partition = Table(above, [rows.sizes[p] for p in above])
+        counts = cell_counts(partition, states[0], i, rows.sizes[i])
+        smoothing, score, table = _smoothing(partition, counts, states[1], i, rows, options)
+        out.partitions.append(partition)
+        out.counts.append(counts)
+        out.tables.append(table)
+        out.smoothings.append(smoothing)
+        out.held_out += score
+    return out
+
+
+def cell_counts(partition: Partition, states: Tensor, i: int, size: int) -> Floats:
+    """How many rows are in each cell and state of column `i`."""
+    key = partition.route(states) * size + states[:, i]
+    counts: Floats = torch.bincount(key, minlength=partition.cells * size).reshape(-1, size).double().numpy()
+    return counts
+
+
+def _smoothing(
+    partition: Partition, counts: Floats, held_out: Tensor, i: int, rows: Rows, options: Options
+) -> tuple[Smoothing, float, Floats]:
+    """The smoothing that predicts held-out rows best, their mean log-probability under it, and the table."""
+    if options.smoothing is not None:
+        table = dirichlet(counts, options.smoothing, rows.unseen[i])
+        return Smoothing(options.smoothing), _mean_log(table, partition, held_out, i), table
+    hierarchy = partition.hierarchy
+    totals, base = group_counts(counts, hierarchy), uniform(counts.shape[1], rows.unseen[i])
+    best: tuple[Smoothing, float, Floats] | None = None
+    for strength in STRENGTHS:
+        for discount in DISCOUNTS:
+            smoothing = Smoothing(strength, discount)
+            table = smoothed(totals, hierarchy, smoothing, base)[hierarchy.cell]
+            score = _mean_log(table, partition, held_out, i)
+            if best is None or score > best[1]:
+                best = smoothing, score, table
+    assert best is not None
+    return best
+
+
+def uniform(size: int, unseen: int | None) -> Floats:
+    """The uniform distribution over all states but the unseen one."""
+    base = np.ones(size)
+    if unseen is not None and size > 1:
+        base[unseen] = 0.0
+    return base / base.sum()
+
+
+def dirichlet(counts: Floats, pseudo: float, unseen: int | None) -> Floats:
+    """Posterior means (cells, states) with `pseudo` counts for every state."""
+    table: Floats = counts + pseudo * (uniform(counts.shape[1], unseen) > 0)
+    return table / table.sum(1, keepdims=True)
+
+
+def backed_off(partition: Partition, counts: Floats, smoothing: Smoothing, unseen: int | None) -> Floats:
+    """Distributions (cells, states), each smoothed towards the coarser groups around its cell."""
+    hierarchy, base = partition.hierarchy, uniform(counts.shape[1], unseen)
+    table: Floats = smoothed(group_counts(counts, hierarchy), hierarchy, smoothing, base)[hierarchy.cell]
+    return table
+
+
+def _mean_log(table: Floats, partition: Partition, states: Tensor, i: int) -> float:
+    cell = partition.route(states).numpy()
+    return float(np.log(np.maximum(table[cell, states[:, i].numpy()], 1e-300)).mean())
+
+
+def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, options: Options) -> Tree:
+    """The tree without the branches that do not help to predict held-out rows (reduced-error pruning)."""
+    counts = cell_counts(tree, states[0], i, rows.sizes[i])
+    smoothing = _smoothing(tree, counts, states[1], i, rows, options)[0]
+    hierarchy = tree.hierarchy
+    base = uniform(counts.shape[1], rows.unseen[i])
+    groups = smoothed(group_counts(counts, hierarchy), hierarchy, smoothing, base)
+    tests = group_counts(cell_counts(tree, states[1], i, rows.sizes[i]), hierarchy)
+    own = (tests * np.log(np.maximum(groups, 1e-300))).sum(1)
+    below = np.zeros(len(own))
+    inner = np.zeros(len(own), dtype=bool)
+    inner[hierarchy.up[1:]] = True
+    cut = np.zeros(len(own), dtype=bool)
+    for group in range(len(own) - 1, -1, -1):  # finer groups come after coarser ones
+        cut[group] = inner[group] and below[group] <= own[group]
+        if hierarchy.up[group] >= 0:
+            below[hierarchy.up[group]] += below[group] if inner[group] and not cut[group] else own[group]
+    return tree.cut(cut)
+
+
+def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
+    """The number of bins with which a Chow-Liu tree of full tables predicts held-out rows best."""
+    tried: dict[int, float] = {}
+    for bins in TABLE_BINS:
+        _, nodes, counts = discretise(event, train, bins)
+        for i, part in enumerate(counts):
+            own = nodes.of(i)
+            if own is not None and part is not None:
+                own.counts.copy_(part)
+        rows = rows_of(nodes, train, held_out)
+        options = Options(structure="chow_liu", conditionals="tables")
+        learned = _parameters(rows, chow_liu(rows.train, rows.sizes), options)
+        tried[bins] = learned.held_out + float(nodes.log_values(held_out).mean())
+    return max(tried, key=tried.__getitem__)
