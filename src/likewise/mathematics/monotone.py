@@ -115,5 +115,5 @@ class MonotoneMap:
     def _untail(rise: Tensor, slope: Tensor, room: float) -> Tensor:
         if room == float("inf"):
             # 150 tail scales out the user's unit is e^150 slopes away: stop there rather than overflow.
-            return TAIL_SCALE / slope * torch.expm1((rise / TAIL_SCALE).clamp(max=150.0))
+            return (TAIL_SCALE / slope * torch.expm1((rise / TAIL_SCALE).clamp(max=150.0))).clamp(max=1e301)
         return -room * torch.expm1(-rise / (slope * room))

@@ -135,4 +135,3 @@ def _sentinel(name: str, found: Vector, notes: list[str]) -> None:
                 f"Column {name!r} holds {values[end]:g} {counts[end]} times, which may stand for missing: "
                 "pass missing_markers= if it does."
             )
-

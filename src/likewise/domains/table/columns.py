@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from likewise.domains.table.schema import Facts
-from likewise.domains.table.vectors import Array, Scalar, Vector, key, place
+from likewise.domains.table.text_dates import from_text, to_text
+from likewise.domains.table.vectors import Array, Scalar, Vector, has_text, key, place
 from likewise.errors import DataError
 from likewise.events import Quantised
 
@@ -107,14 +108,14 @@ def decode(facts: Facts, codes: Tensor, values: Tensor, generator: torch.Generat
             missing |= code == blank
     if facts.family == "label":
         return _decode_labels(facts, code, missing, generator)
-    dtype = np.bool_ if facts.family == "boolean" else np.int64 if facts.whole else np.float64
-    data = np.zeros(len(code), dtype=dtype)
+    data: Array = np.zeros(len(code), dtype=facts.dtype)
     if count:
-        data[stated] = np.array(facts.states, dtype=dtype)[code[stated] - first]
+        data[stated] = np.array(facts.states, dtype=facts.dtype)[code[stated] - first]
     if facts.valued:
         present = code == 0
         data[present] = _values(facts, values.detach().cpu().double()[torch.from_numpy(present)])
-    return Vector(facts.family, data, missing, unit=facts.unit)
+    made = Vector(facts.family, data, missing, unit=facts.unit, span=facts.span)
+    return to_text(made, facts.text_format) if facts.text_format else made
 
 
 def _decode_labels(facts: Facts, code: Array, missing: Array, generator: torch.Generator) -> Vector:
@@ -135,7 +136,9 @@ def _values(facts: Facts, z: Tensor) -> Array:
         return facts.grid.values(value.index(z).numpy(), facts.whole)
     x = value.map.inverse(z).numpy()
     if facts.decimals is not None:
-        x = np.where(np.abs(x) < 2.0**53 / 10.0**facts.decimals, np.rint(x * 10.0**facts.decimals) / 10.0**facts.decimals, x)
+        x = np.where(
+            np.abs(x) < 2.0**53 / 10.0**facts.decimals, np.rint(x * 10.0**facts.decimals) / 10.0**facts.decimals, x
+        )
     if facts.low is not None or facts.high is not None:
         x = np.clip(x, facts.low, facts.high)
     return np.rint(x).astype(np.int64) if facts.whole else x
@@ -144,10 +147,8 @@ def _values(facts: Facts, z: Tensor) -> Array:
 def conform(facts: Facts, vector: Vector) -> Vector:
     """The vector in the family of the facts, where its values can be read so; DataError naming the cell otherwise."""
     if vector.missing.all():
-        blank = np.zeros(len(vector), dtype=np.bool_ if facts.family == "boolean" else np.int64)
-        kind = facts.family
-        data = blank if facts.whole or kind != "number" else blank.astype(np.float64)
-        return Vector(kind, data, vector.missing, unit=facts.unit)
+        data: Array = np.zeros(len(vector), dtype=facts.dtype)
+        return Vector(facts.family, data, vector.missing, facts.states[:1], facts.unit, facts.span)
     if vector.family != facts.family:
         vector = _translate(facts, vector)
     if facts.family == "number" and facts.whole != vector.integer:
@@ -164,7 +165,9 @@ def _translate(facts: Facts, vector: Vector) -> Vector:
         levels, data = np.unique(vector.data, return_inverse=True)
         if vector.family in ("number", "boolean") and ("b" if vector.family == "boolean" else "n") in kinds:
             return Vector("label", data.astype(np.int64), vector.missing, tuple(levels.tolist()))
-    elif facts.family == "boolean" and vector.family == "number" and np.isin(vector.data[~vector.missing], (0, 1)).all():
+    elif (
+        facts.family == "boolean" and vector.family == "number" and np.isin(vector.data[~vector.missing], (0, 1)).all()
+    ):
         return Vector("boolean", vector.data.astype(bool), vector.missing)
     elif facts.family == "number" and vector.family == "boolean":
         return Vector("number", vector.data.astype(np.int64), vector.missing)
@@ -187,7 +190,9 @@ def _from_labels(facts: Facts, vector: Vector) -> Vector | None:
     """Labels that are numbers or dates after all (a column of mixed types, dates as text); None where they are not."""
     if facts.family == "number" and not any(isinstance(level, str) for level in vector.levels):
         return Vector("number", np.array(vector.levels, dtype=np.float64)[vector.data], vector.missing)
-    if facts.family == "moment" and all(isinstance(level, str) for level in vector.levels):
+    if facts.family == "moment" and has_text(vector):
+        if facts.text_format:
+            return from_text(vector, facts.text_format)
         try:
             moments = np.array([np.datetime64(str(level)) for level in vector.levels]).astype(f"M8[{facts.unit}]")
         except ValueError:
@@ -207,6 +212,6 @@ def _retype(facts: Facts, vector: Vector) -> Vector:
 def _rescale(facts: Facts, vector: Vector) -> Vector:
     per_second = {"D": 1 / 86400, "s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
     ratio = per_second[facts.unit] / per_second[vector.unit]
-    if ratio >= 1:
-        return Vector("moment", vector.data * round(ratio), vector.missing, unit=facts.unit)
-    return Vector("moment", np.floor_divide(vector.data, round(1 / ratio)), vector.missing, unit=facts.unit)
+    finer = ratio >= 1
+    data = vector.data * round(ratio) if finer else np.floor_divide(vector.data, round(1 / ratio))
+    return replace(vector, data=data, unit=facts.unit)

@@ -8,15 +8,46 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from likewise.domains.table.vectors import Array, Vector, canonical, from_arrow, from_numpy, from_objects, to_arrow
-from likewise.domains.table.vectors import whole_numbers
+from likewise.domains.table.vectors import (
+    Array,
+    Vector,
+    canonical,
+    from_arrow,
+    from_numpy,
+    from_objects,
+    to_arrow,
+    whole_numbers,
+)
 
 Memory = dict[str, Any]
 
-_ARROW = {str(t): t for t in (
-    pa.null(), pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(),
-    pa.uint64(), pa.float16(), pa.float32(), pa.float64(), pa.string(), pa.large_string(), pa.string_view(),
-    pa.date32(), pa.date64(), pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))}
+_ARROW = {
+    str(t): t
+    for t in (
+        pa.null(),
+        pa.bool_(),
+        pa.int8(),
+        pa.int16(),
+        pa.int32(),
+        pa.int64(),
+        pa.uint8(),
+        pa.uint16(),
+        pa.uint32(),
+        pa.uint64(),
+        pa.float16(),
+        pa.float32(),
+        pa.float64(),
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.date32(),
+        pa.date64(),
+        pa.time32("s"),
+        pa.time32("ms"),
+        pa.time64("us"),
+        pa.time64("ns"),
+    )
+}
 _POLARS = frozenset((
     "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64", "Boolean",
     "String", "Date", "Time", "Categorical", "Null", "Object"))  # fmt: skip
@@ -164,12 +195,15 @@ def write_pandas(vector: Vector, memory: Mapping[str, Any]) -> Any:
     data = whole_numbers(vector.data, numpy) if numpy.kind in "iu" else vector.data.astype(numpy)
     if numpy.kind == "f":
         data = np.where(vector.missing, np.asarray(np.nan, dtype=numpy), data).astype(numpy)
-        return pd.Series(data).astype(target) if not hasattr(target, "numpy_dtype") else _masked(pd, data, vector, target)
+        return (
+            pd.Series(data).astype(target) if not hasattr(target, "numpy_dtype") else _masked(pd, data, vector, target)
+        )
     if isinstance(target, np.dtype) and not blank:
         return pd.Series(data)
     if isinstance(target, np.dtype):  # a blank needs the nullable dtype of the same width
-        target = pd.api.types.pandas_dtype("boolean" if numpy.kind == "b" else str(numpy).replace("i", "I").replace(
-            "u", "U").replace("UI", "UI"))
+        target = pd.api.types.pandas_dtype(
+            "boolean" if numpy.kind == "b" else str(numpy).replace("i", "I").replace("u", "U").replace("UI", "UI")
+        )
     return _masked(pd, data, vector, target) if hasattr(target, "numpy_dtype") else pd.Series(data).astype(target)
 
 
@@ -197,7 +231,9 @@ def _write_categories(vector: Vector, memory: Mapping[str, Any]) -> Any:
     else:
         held = memory["categories"]
         if memory["family"] == "moment":
-            plain = Vector("moment", np.array(held, dtype=np.int64), np.zeros(len(held), dtype=bool), unit=memory["unit"])
+            plain = Vector(
+                "moment", np.array(held, dtype=np.int64), np.zeros(len(held), dtype=bool), unit=memory["unit"]
+            )
         else:
             plain = from_objects("categories", np.array([*held, None], dtype=object)[:-1])
         if plain.family == "label" and memory["of"]["dtype"] not in ("str", "string", "object", "arrow"):
@@ -258,7 +294,11 @@ def write_polars(name: str, vector: Vector, memory: Mapping[str, Any]) -> Any:
     if vector.family == "label":
         levels = pl.Series(name, [None if level is None else str(level) for level in vector.levels], dtype=pl.String)
         codes = pl.Series(name, pa.array(vector.data, mask=vector.missing))
-        return levels.gather(codes).alias(name).cast(dtype) if len(levels) else pl.Series(name, codes).cast(pl.Null).cast(dtype)
+        return (
+            levels.gather(codes).alias(name).cast(dtype)
+            if len(levels)
+            else pl.Series(name, codes).cast(pl.Null).cast(dtype)
+        )
     types = {"Datetime": pa.timestamp, "Duration": pa.duration}
     if kind in types:
         column = to_arrow(vector, types[kind](memory["unit"]))
@@ -271,7 +311,9 @@ def write_polars(name: str, vector: Vector, memory: Mapping[str, Any]) -> Any:
     elif kind == "Date":
         column = to_arrow(vector, pa.date32())
     else:
-        column = to_arrow(vector, _ARROW.get(kind.lower().replace("boolean", "bool").replace("float", "float"), canonical(vector)))
+        column = to_arrow(
+            vector, _ARROW.get(kind.lower().replace("boolean", "bool").replace("float", "float"), canonical(vector))
+        )
     return pl.Series(name, column).cast(dtype)
 
 

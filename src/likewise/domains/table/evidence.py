@@ -16,7 +16,8 @@ from likewise.domains.table.columns import Encoded, conform, encode
 from likewise.domains.table.schema import Facts
 from likewise.domains.table.vectors import Array, Vector, from_objects, place
 from likewise.errors import DataError
-from likewise.events import EDGE, Quantised, Restriction
+from likewise.events import Quantised, Restriction
+from likewise.mathematics.monotone import EDGE
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -89,7 +90,7 @@ def _allow(facts: Facts, piece: Any, codes: torch.Tensor, spans: list[tuple[floa
     if isinstance(piece, Interval):
         low, high = _edges(facts, piece)
         for state, code in zip(facts.states, range(facts.first_state, facts.codes), strict=False):
-            codes[0, code] |= bool(low <= state <= high)  # type: ignore[operator]
+            codes[0, code] |= bool(low <= state <= high)
         if facts.valued:
             spans.extend(_span(facts, low, high))
         return
@@ -108,7 +109,9 @@ def _allow(facts: Facts, piece: Any, codes: torch.Tensor, spans: list[tuple[floa
             )
         spans.append((float(found.lower[0]), float(found.lower[0] + found.width[0])))
     elif facts.pool and code == facts.pool_code:
-        raise DataError(f"{place(facts.name)}: {piece!r} is one of the rare texts that share a code; it can be given alone only.")
+        raise DataError(
+            f"{place(facts.name)}: {piece!r} is one of the rare texts that share a code; it can be given alone only."
+        )
     else:
         codes[0, code] = True
 
@@ -119,7 +122,9 @@ def _edges(facts: Facts, piece: Interval) -> tuple[Any, Any]:
     low = -math.inf if is_blank(piece.low) else _number(facts, piece.low)
     high = math.inf if is_blank(piece.high) else _number(facts, piece.high)
     if low > high:
-        raise DataError(f"{place(facts.name)}: the interval from {piece.low} to {piece.high} is empty; expected low <= high.")
+        raise DataError(
+            f"{place(facts.name)}: the interval from {piece.low} to {piece.high} is empty; expected low <= high."
+        )
     return low, high
 
 
@@ -142,7 +147,9 @@ def _span(facts: Facts, low: Any, high: Any) -> list[tuple[float, float]]:
     low, high = max(float(low), value.map.low), min(float(high), value.map.high)
     if not low < high:
         if low == high and low not in facts.states:
-            raise DataError(f"{place(facts.name)} is continuous, so the single point {low} has probability zero; widen the interval.")
+            raise DataError(
+                f"{place(facts.name)} is continuous, so the single point {low} has probability zero; widen the interval."
+            )
         return []
     ends = torch.tensor([low if math.isfinite(low) else 0.0, high if math.isfinite(high) else 0.0], dtype=torch.float64)
     z = value.map.forward(ends)
@@ -167,7 +174,9 @@ def _point(facts: Facts, given: Any) -> Encoded:
         if facts.valued and facts.grid is not None and number not in facts.states:
             position = facts.grid.position(number)
             if abs(position - round(position)) > Fraction(1, 10**6):
-                raise DataError(f"{place(facts.name)} never takes the value {given}; {_known(facts)}; give an interval.")
+                raise DataError(
+                    f"{place(facts.name)} never takes the value {given}; {_known(facts)}; give an interval."
+                )
         data = np.array([number]).astype(np.int64 if facts.whole else np.float64)
         vector = Vector(facts.family, data, np.zeros(1, dtype=bool), unit=facts.unit)
     else:
@@ -220,7 +229,9 @@ def moment(facts: Facts, given: Any) -> int:
     """A date, a time or a text of one, in the units of the column since 1970 or midnight."""
     try:
         if isinstance(given, dt.time):
-            since = dt.timedelta(hours=given.hour, minutes=given.minute, seconds=given.second, microseconds=given.microsecond)
+            since = dt.timedelta(
+                hours=given.hour, minutes=given.minute, seconds=given.second, microseconds=given.microsecond
+            )
             return _in_units(facts, Fraction(since // dt.timedelta(microseconds=1), 10**6))
         if isinstance(given, str) and ":" in given and "-" not in given:
             return moment(facts, dt.time.fromisoformat(given))
@@ -232,7 +243,9 @@ def moment(facts: Facts, given: Any) -> int:
             given = given.astimezone(dt.UTC).replace(tzinfo=None)
         return int(np.datetime64(given).astype(f"M8[{facts.unit}]").astype(np.int64))
     except (ValueError, TypeError, OverflowError):
-        raise DataError(f"{place(facts.name)} holds dates, and {given!r} was given; expected such as '2020-01-31'.") from None
+        raise DataError(
+            f"{place(facts.name)} holds dates, and {given!r} was given; expected such as '2020-01-31'."
+        ) from None
 
 
 def _in_units(facts: Facts, seconds: Fraction) -> int:
@@ -241,5 +254,4 @@ def _in_units(facts: Facts, seconds: Fraction) -> int:
 
 def written(facts: Facts, units: float | int) -> str:
     """A moment as text."""
-    return str(np.datetime64(int(units), facts.unit))
-
+    return str(np.array(int(units)).astype(f"M8[{facts.unit}]"))

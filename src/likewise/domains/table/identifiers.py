@@ -141,10 +141,11 @@ def text_pattern(name: str, texts: Sequence[Scalar]) -> Identifier:
             if max(numbers) - min(numbers) + 1 <= 10 * len(numbers):
                 width = min(widths) if len(widths) == 1 or any(n.startswith("0") for _, n, _ in parts) else 0
                 return Identifier("numbered text", max(numbers) + 1, before=parts[0][0], after=parts[0][2], width=width)
-    shapes = Counter("".join("9" if c.isdigit() else "A" if c.isupper() else "a" if c.islower() else c for c in text)
-                     for text in strings)
+    shapes = Counter(
+        "".join("9" if c.isdigit() else "A" if c.isupper() else "a" if c.islower() else c for c in text)
+        for text in strings
+    )
     if not any(" " in text for text in strings) and len(shapes) <= 0.2 * len(strings) + 1:
         kept = [shape for shape, _ in shapes.most_common(100)]
         return Identifier("template", templates=tuple(kept))
     return Identifier("placeholder", next=1, before=f"{name} ")
-

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,18 +14,10 @@ from likewise.domains.table.grids import Grid, coarse_grid, decimals_of, grid_of
 from likewise.domains.table.identifiers import Identifier, running, sounds_like_one, text_pattern
 from likewise.domains.table.maps import normal_scores
 from likewise.domains.table.schema import Facts, Kind, Thresholds
+from likewise.domains.table.text_dates import from_text, text_format
 from likewise.domains.table.vectors import Array, Scalar, Vector, counted, has_text, place
+from likewise.domains.table.wishes import Wishes
 from likewise.errors import DataError
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the user said about a column; None leaves it to the data."""
-
-    kind: Kind | None = None
-    step: float | None = None
-    atoms: Sequence[Any] | None = None
-    bounds: tuple[float | None, float | None] | None = None
 
 
 def infer(name: str, vector: Vector, wishes: Wishes, thresholds: Thresholds, label: bool = False) -> Facts:
@@ -40,6 +31,8 @@ class _Column:
     """One column on the way to its facts."""
 
     def __init__(self, name: str, vector: Vector, wishes: Wishes, thresholds: Thresholds, label: bool) -> None:
+        form = text_format(vector.levels) if wishes.kind in (None, "datetime") and has_text(vector) else ""
+        vector = (from_text(vector, form) if form else None) or vector
         self.name, self.vector, self.wishes, self.thresholds, self.label = name, vector, wishes, thresholds, label
         self.values, self.counts = counted(vector)
         self.rows = int(self.counts.sum())
@@ -49,16 +42,18 @@ class _Column:
             vector.family,
             whole=vector.integer or vector.family == "moment",
             unit=vector.unit,
+            span=vector.span,
             missing=bool(vector.missing.any()),
             missing_share=float(vector.missing.mean()) if len(vector) else 0.0,
             distinct=len(self.values),
+            text_format=form,
         )
 
     def facts(self) -> Facts:
         """The facts by the kind that was wished for, else by what the data look like."""
         kind = self.wishes.kind or self._kind()
         if kind == "ignore":
-            return replace(self.base, kind="ignore", warnings=("left out of the model and of the samples",))
+            return replace(self.base, kind="ignore", warnings=("left out of the model, blank in samples",))
         if kind == "constant":
             return self._constant()
         if kind == "identifier":
@@ -188,12 +183,13 @@ class _Column:
             return self._codes("categorical")
         if atom.any() and self.wishes.step is None:
             grid, decimals = self._grid(kind, rest)
+        warnings: tuple[str, ...] = ()
         if kind == "quantised" and grid is None:
-            kind, warning = "real", ("the grid is too fine for whole numbers: treated as real",)
-        else:
-            warning = ()
+            kind, warnings = "real", ("the grid is too fine for whole numbers: treated as real",)
         if self.wishes.bounds is None and family == "number" and rest[0] >= 0 and (grid is not None or rest[0] > 0):
             low = 0 if self.base.whole else 0.0
+        if family == "moment" and self.wishes.bounds is None:
+            low, high = _times(self.vector.unit, self.vector.span, int(self.values[0]), int(self.values[-1]))
         return replace(
             self.base,
             kind=kind,
@@ -204,15 +200,16 @@ class _Column:
             high=high,
             limits=(rest[0].item(), rest[-1].item()),
             map=self._map(grid, rest, counts, low, high),
-            warnings=warning,
+            warnings=warnings,
         )
 
     def _bounds(self) -> tuple[float | int | None, float | int | None]:
         low, high = self.wishes.bounds or (None, None)
         if (low is not None and self.values[0] < low) or (high is not None and self.values[-1] > high):
             data = self.vector.data
-            outside = ~self.vector.missing & ((data < (-math.inf if low is None else low)) | (
-                data > (math.inf if high is None else high)))
+            outside = ~self.vector.missing & (
+                (data < (-math.inf if low is None else low)) | (data > (math.inf if high is None else high))
+            )
             row = int(np.flatnonzero(outside)[0])
             raise DataError(f"bounds: {place(self.name, row)} holds {data[row]}, outside the bounds {low} to {high}.")
         return low, high
@@ -226,7 +223,9 @@ class _Column:
             return self._wished_grid(values), None
         if kind == "real" or decimals is None:
             if kind == "quantised" and self.wishes.kind is not None:
-                raise DataError(f"kinds: {place(self.name)} lies on no decimal grid; give its step (steps=), or use 'real'.")
+                raise DataError(
+                    f"kinds: {place(self.name)} lies on no decimal grid; give its step (steps=), or use 'real'."
+                )
             return None, decimals
         return grid_of(values, decimals), decimals
 
@@ -234,7 +233,9 @@ class _Column:
         step = Fraction(str(self.wishes.step))
         decimals = next((d for d in range(16) if (step * 10**d).denominator == 1), None)
         if step <= 0 or decimals is None:
-            raise DataError(f"steps: {place(self.name)} has the step {self.wishes.step}; expected a positive decimal number.")
+            raise DataError(
+                f"steps: {place(self.name)} has the step {self.wishes.step}; expected a positive decimal number."
+            )
         units = int(step * 10**decimals)
         first = round(Fraction(values[0].item()) * 10**decimals)
         grid = Grid(first % units, units, decimals, abs(first) >= 2**53)
@@ -242,7 +243,9 @@ class _Column:
         off = np.abs(restored - values) > 1e-6 * float(step)
         if off.any():
             row = int(np.flatnonzero(~self.vector.missing & (self.vector.data == values[off][0]))[0])
-            raise DataError(f"steps: {place(self.name, row)} holds {values[off][0]}, which is no multiple of {step} like the others.")
+            raise DataError(
+                f"steps: {place(self.name, row)} holds {values[off][0]}, which is no multiple of {step} like the others."
+            )
         return grid
 
     def _atoms(self, grid: Grid | None) -> Array:
@@ -268,3 +271,17 @@ class _Column:
         k = grid.cells(rest).astype(np.float64)
         coordinates = grid.coordinate_origin + grid.coordinate_step * k
         return normal_scores(coordinates, counts, grid.coordinate_step)
+
+
+_PER_DAY = {"D": 1, "s": 86_400, "ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+
+
+def _times(unit: str, span: str, first: int, last: int) -> tuple[int, int]:
+    """The moments that dates, times of the day and lengths of time can be, in their unit."""
+    most = 2**63 - 2
+    if span == "clock":
+        return 0, _PER_DAY[unit] - 1
+    if span == "duration":
+        return (0 if first >= 0 else -most), most
+    low, high = -719_162 * _PER_DAY[unit], 2_932_897 * _PER_DAY[unit] - 1  # the years 1 to 9999
+    return max(min(low, first), -most), min(max(high, last), most)

@@ -96,5 +96,5 @@ def _through(x: Array, z: Array, low: float, high: float) -> MonotoneMap:
     if len(x) > 2:
         before, after = lengths[:-1], lengths[1:]
         slopes[1:-1] = (secants[:-1] * after + secants[1:] * before) / (before + after)
-    tensors = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in (x, z, np.exp(slopes)))
-    return MonotoneMap(*tensors, low=low, high=high)
+    knots, scores, rises = (torch.from_numpy(np.array(part, dtype=np.float64)) for part in (x, z, np.exp(slopes)))
+    return MonotoneMap(knots, scores, rises, low, high)

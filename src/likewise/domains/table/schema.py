@@ -11,7 +11,7 @@ import numpy as np
 
 from likewise.domains.table.grids import Grid
 from likewise.domains.table.identifiers import Identifier
-from likewise.domains.table.vectors import Array, Family, Scalar, key
+from likewise.domains.table.vectors import Array, Family, Scalar, Span, key
 from likewise.events import Categorical, Entry, Quantised, Real
 from likewise.mathematics.monotone import MonotoneMap
 
@@ -55,7 +55,8 @@ class Facts:
 
     Attributes
     ----------
-    family, whole, unit : the data of its vector: numbers whole or not, moments in a unit
+    family, whole, unit, span : the data of its vector: numbers whole or not, moments in a unit
+    text_format : how its moments are written as text, where they are
     states : the states that have a code of their own, in code order: categories, or the atoms of a value column
     pool, pool_shares : rare texts that share one code, and the share of each among them
     missing : whether training records had blanks
@@ -64,7 +65,9 @@ class Facts:
     map : the map to normal scores, None where there is no value
     low, high : bounds of the support in the units of the data, None where there is none
     limits : the smallest and the largest value seen
-    scattered : the exact floats of the grid cells that were seen, where the grid is not decimal
+    reserved : the probability of the unseen state
+    identifier : the pattern of a column that names records
+    warnings : what a user should know, as phrases
     """
 
     name: str
@@ -72,6 +75,7 @@ class Facts:
     family: Family
     whole: bool = False
     unit: str = ""
+    span: Span = ""
     states: tuple[Scalar, ...] = ()
     pool: tuple[Scalar, ...] = ()
     pool_shares: Array = field(default_factory=lambda: np.zeros(0))
@@ -93,6 +97,17 @@ class Facts:
     def modelled(self) -> bool:
         """Whether the column has an entry of its own in the event."""
         return self.kind in MODELLED
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The dtype of the data of its vector."""
+        return (
+            np.bool_
+            if self.family == "boolean"
+            else np.float64
+            if self.family == "number" and not self.whole
+            else np.int64
+        )
 
     @property
     def valued(self) -> bool:
@@ -156,4 +171,3 @@ class Facts:
         low = None if self.low is None else int(np.ceil(float(self.grid.position(self.low)) - 1e-9))
         high = None if self.high is None else int(np.floor(float(self.grid.position(self.high)) + 1e-9))
         return Quantised(self.map, self.grid.coordinate_step, self.grid.coordinate_origin, low, high)
-

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import narwhals.stable.v1 as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from likewise.datasets import BUNDLED, load
 from likewise.domains.table.dtypes import (
     Memory,
     arrow_memory,
@@ -28,9 +29,6 @@ from likewise.domains.table.dtypes import (
 from likewise.domains.table.text_files import read_text_file
 from likewise.domains.table.vectors import Array, Vector, from_arrow, from_numpy, from_objects, place, to_arrow
 from likewise.errors import DataError
-
-BUNDLED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
-"""scikit-learn's bundled sets, known by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +129,9 @@ def write(memory: Mapping[str, Any], vectors: Sequence[Vector]) -> Any:
         return pa.table(arrays, names=[str(name) for name in names])
     if kind in ("array", "structured"):
         return _write_array(kind, names, vectors, dtypes)
-    cells = [write_objects(vector, dtype).tolist() for vector, dtype in zip(vectors, dtypes, strict=True)]
     if kind == "vector":
-        return write_numpy(vectors[0], np.dtype(dtypes[0]["numpy"])) if dtypes[0]["numpy"] != "|O" else np.array(cells[0], dtype=object)
+        return _write_array("array", names, vectors, dtypes)[:, 0]
+    cells = [write_objects(vector, dtype).tolist() for vector, dtype in zip(vectors, dtypes, strict=True)]
     if kind == "columns":
         return dict(zip(names, cells, strict=True))
     if kind == "rows":
@@ -141,18 +139,30 @@ def write(memory: Mapping[str, Any], vectors: Sequence[Vector]) -> Any:
     raise ValueError(f"unknown container {kind!r}")
 
 
-def check_memory(memory: Any, columns: int) -> None:
-    """ValueError, KeyError or TypeError where `memory` is not what `read` remembers of so many columns."""
+_CONTAINERS = (
+    "pandas", "pandas series", "polars", "polars lazy", "arrow", "array", "structured", "columns", "rows", "vector",
+)  # fmt: skip
+
+
+def check_memory(memory: Any, vectors: Sequence[Vector]) -> None:
+    """ValueError, KeyError or TypeError where `memory` cannot put such columns back; they may be empty."""
     names, dtypes = memory["names"], memory["dtypes"]
-    known = ("pandas", "pandas series", "polars", "polars lazy", "arrow", "array", "structured", "columns", "rows", "vector")
-    if memory["container"] not in known or not isinstance(names, list) or not isinstance(dtypes, list):
+    if memory["container"] not in _CONTAINERS or not isinstance(names, list) or not isinstance(dtypes, list):
         raise ValueError("the memory of the records is not as written")
-    if len(names) != columns or len(dtypes) != columns:
+    if len(names) != len(vectors) or len(dtypes) != len(vectors):
         raise ValueError("the memory of the records is of other columns")
-    if not all(isinstance(dtype, dict) and ("dtype" in dtype or "type" in dtype) for dtype in dtypes):
+    if not all(isinstance(dtype, dict) for dtype in dtypes):
         raise TypeError("a dtype is not as written")
     if not all(isinstance(name, str | int | float | bool) for name in names):
         raise TypeError("a name is neither text nor a number")
+    try:
+        write(memory, vectors)
+    except ImportError:
+        pass  # the library that the records came from is not installed here; decoding will say so
+    except (ValueError, KeyError, TypeError):
+        raise
+    except Exception as error:
+        raise ValueError(f"the memory of the records is not as written: {error}") from None
 
 
 def _source(container: str, names: Sequence[Any], read: Sequence[tuple[Vector, Memory]], **memory: Any) -> Source:
@@ -161,7 +171,9 @@ def _source(container: str, names: Sequence[Any], read: Sequence[tuple[Vector, M
         raise DataError("The records have no columns (0 feature(s)) while a minimum of 1 is required.")
     for i, name in enumerate(texts):
         if name in texts[:i]:
-            raise DataError(f"Two columns are called {name!r} ({texts.index(name) + 1} and {i + 1}); expected one of each.")
+            raise DataError(
+                f"Two columns are called {name!r} ({texts.index(name) + 1} and {i + 1}); expected one of each."
+            )
     kept = [name if isinstance(name, str | int | float | bool) else str(name) for name in names]
     remembered = {"container": container, "names": kept, "dtypes": [dtype for _, dtype in read], **memory}
     return Source(texts, tuple(vector for vector, _ in read), remembered)
@@ -202,10 +214,14 @@ def _read_columns(records: Mapping[Any, Any]) -> Source:
     length: tuple[str, int] | None = None
     for name, values in records.items():
         if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
-            raise DataError(f"{place(str(name))} is a {type(values).__name__}; expected a list with a value for each row.")
+            raise DataError(
+                f"{place(str(name))} is a {type(values).__name__}; expected a list with a value for each row."
+            )
         array = values if isinstance(values, np.ndarray) and values.ndim == 1 else _objects(list(values))
         if length is not None and len(array) != length[1]:
-            raise DataError(f"{place(str(name))} has {len(array)} rows and {length[0]!r} has {length[1]}; expected as many.")
+            raise DataError(
+                f"{place(str(name))} has {len(array)} rows and {length[0]!r} has {length[1]}; expected as many."
+            )
         length = length or (str(name), len(array))
         columns.append((from_numpy(str(name), array), object_memory(array.astype(object))))
     return _source("columns", list(records), columns)
@@ -257,7 +273,9 @@ def _read_array(array: Array, names: Sequence[str] | None) -> Source:
             "array.reshape(-1, 1) for one column or array.reshape(1, -1) for one record."
         )
     if names is not None and len(names) != array.shape[1]:
-        raise DataError(f"names= gives {len(names)} names and the array has {array.shape[1]} columns; expected as many.")
+        raise DataError(
+            f"names= gives {len(names)} names and the array has {array.shape[1]} columns; expected as many."
+        )
     if not array.shape[1]:
         raise DataError(f"The array has 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
     titles = [f"x{i}" for i in range(array.shape[1])] if names is None else list(names)
@@ -303,7 +321,7 @@ def _read_path(
 ) -> Source:
     path = Path(given)
     if isinstance(given, str) and given in BUNDLED and not path.exists():
-        return _read_bundled(given)
+        return _read_pandas(load(given))
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise DataError(f"The file {str(given)!r} {what}; expected a file or one of {', '.join(BUNDLED)}.")
@@ -327,15 +345,3 @@ def _read_parquet(path: Path) -> Source:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"The file {path.name!r} cannot be read as Parquet: {text.rstrip('.')}.") from None
     return _read_pandas(frame.reset_index() if frame.index.name is not None else frame)
-
-
-def _read_bundled(name: str) -> Source:
-    import pandas as pd
-    from sklearn import datasets
-
-    bunch = getattr(datasets, f"load_{name}")(as_frame=True)
-    frame = bunch.frame.copy()
-    if "target_names" in bunch and "target" in frame:
-        titles = [str(title) for title in bunch.target_names]
-        frame["target"] = pd.Categorical.from_codes(frame["target"].to_numpy(), categories=titles)
-    return _read_pandas(frame)

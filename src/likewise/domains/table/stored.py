@@ -13,10 +13,11 @@ from torch import Tensor
 from likewise.domains.table.grids import EXACT, Grid
 from likewise.domains.table.identifiers import Identifier
 from likewise.domains.table.schema import KINDS, Facts
+from likewise.domains.table.text_dates import FORMATS
 from likewise.mathematics.monotone import MonotoneMap
 
 _FAMILIES = ("number", "boolean", "label", "moment")
-_PLAIN = ("name", "kind", "family", "whole", "unit", "missing", "missing_share", "distinct", "reserved", "decimals", "low",
+_PLAIN = ("name", "kind", "family", "whole", "unit", "span", "missing", "missing_share", "distinct", "reserved", "decimals", "low",
           "high", "text_format")  # fmt: skip
 
 
@@ -43,10 +44,14 @@ def restore_facts(state: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
     _require(isinstance(state["name"], str), "a column has no name")
     _require(state["kind"] in KINDS and state["family"] in _FAMILIES, "a column is of an unknown kind")
     _require(all(isinstance(state[name], bool) for name in ("whole", "missing")), "a flag is neither true nor false")
-    _require(state["unit"] in ("", "D", "s", "ms", "us", "ns") and isinstance(state["text_format"], str), "unknown unit")
+    _require(state["unit"] in ("", "D", "s", "ms", "us", "ns"), "unknown unit")
+    _require(state["text_format"] in ("", *FORMATS), "unknown format of dates")
+    _require(state["span"] in ("", "clock", "duration"), "unknown span")
     _require(isinstance(state["distinct"], int), "a count is no whole number")
     for name in ("missing_share", "reserved"):
-        _require(0.0 <= _real(state[name]) < 1.0 or name == "missing_share" and state[name] == 1, f"{name} is no share")
+        _require(
+            0.0 <= _real(state[name]) < 1.0 or (name == "missing_share" and state[name] == 1), f"{name} is no share"
+        )
     decimals = state["decimals"]
     _require(decimals is None or (isinstance(decimals, int) and 0 <= decimals <= 20), "decimals are out of range")
     for name in ("low", "high"):
@@ -119,7 +124,9 @@ def _map(bounds: Any, tensors: Mapping[str, Tensor], prefix: str) -> MonotoneMap
     high = math.inf if bounds[1] is None else float(_real(bounds[1]))
     x = _vector(tensors, f"{prefix}.x")
     z, slope = (_vector(tensors, f"{prefix}.{part}", len(x)) for part in ("z", "slope"))
-    _require(bool((x.diff() > 0).all()) and bool((z.diff() > 0).all()) and bool((slope > 0).all()), "a map does not rise")
+    _require(
+        bool((x.diff() > 0).all()) and bool((z.diff() > 0).all()) and bool((slope > 0).all()), "a map does not rise"
+    )
     _require(low < float(x[0]) and float(x[-1]) < high, "a map leaves its bounds")
     return MonotoneMap(x, z, slope, low, high)
 

@@ -13,11 +13,14 @@ from torch import Tensor
 from likewise.domains.domain import Blanks, Domain
 from likewise.domains.table import columns
 from likewise.domains.table.evidence import is_blank, understand
-from likewise.domains.table.inference import Wishes, infer
-from likewise.domains.table.schema import KINDS, Facts, Kind, Thresholds
+from likewise.domains.table.inference import infer
+from likewise.domains.table.labels import read_labels
+from likewise.domains.table.overlay import constant, lay_over, single_values
+from likewise.domains.table.schema import Facts, Kind, Thresholds
 from likewise.domains.table.sources import Source, check_memory, read, write
 from likewise.domains.table.stored import facts_state, restore_facts
 from likewise.domains.table.vectors import Vector, place
+from likewise.domains.table.wishes import Wishes, listed, wishes_of
 from likewise.errors import DataError
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Restriction, Status
 
@@ -107,9 +110,12 @@ class Table(Domain):
         """Learns the schema from training records; DataError where they cannot be used. At least 2 records are needed."""
         source = self.read(records)
         if len(source) < 2:
-            raise DataError(f"A schema is learned from at least 2 records; got {len(source)} (n_samples={len(source)}).")
-        named = _read_labels(labels, len(source)) if labels is not None else None
-        wishes = self._wishes([*source.names, *(named.names if named else ())])
+            raise DataError(
+                f"A schema is learned from at least 2 records; got {len(source)} (n_samples={len(source)})."
+            )
+        named = read_labels(labels, len(source)) if labels is not None else None
+        every = [*source.names, *(named.names if named else ())]
+        wishes = wishes_of(every, kinds=self.kinds, steps=self.steps, atoms=self.atoms, bounds=self.bounds)
         thresholds = Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
         found = tuple(
             infer(name, vector, wishes.get(name, Wishes()), thresholds)
@@ -126,7 +132,12 @@ class Table(Domain):
         return self
 
     def _set(
-        self, facts: tuple[Facts, ...], labels: tuple[Facts, ...], memory: Any, notes: list[str], markers: dict[str, str]
+        self,
+        facts: tuple[Facts, ...],
+        labels: tuple[Facts, ...],
+        memory: Any,
+        notes: list[str],
+        markers: dict[str, str],
     ) -> None:
         self.facts, self.labels, self.memory, self.notes, self.markers = facts, labels, memory, notes, markers
         entries = [column.entry for column in facts if column.modelled]
@@ -134,17 +145,6 @@ class Table(Domain):
         if constants:
             entries.append(Entry(CONSTANTS, Categorical(2), unseen=1, reserved=constants[0].reserved))
         self.event = Event(Columns(), tuple(entries), tuple(label.entry for label in labels))
-
-    def _wishes(self, names: Sequence[str]) -> dict[str, Wishes]:
-        """What the constructor says of each column; DataError naming a column that is not there or a wish that is none."""
-        said: dict[str, dict[str, Any]] = {}
-        for option, attribute in (("kinds", "kind"), ("steps", "step"), ("atoms", "atoms"), ("bounds", "bounds")):
-            for column, wish in dict(getattr(self, option) or {}).items():
-                name = str(column)
-                if name not in names:
-                    raise DataError(f"{option}: there is no {place(name)}; the columns are {_listed(names)}.")
-                said.setdefault(name, {})[attribute] = _checked(option, name, wish)
-        return {name: Wishes(**wish) for name, wish in said.items()}
 
     # -------------------------------------------------------------------------------------------------------- encoding
 
@@ -157,7 +157,7 @@ class Table(Domain):
         """
         vectors, size = self._read(records, partial=False)
         if labels is not None:
-            named = _read_labels(labels, size)
+            named = read_labels(labels, size)
             if len(named.vectors) != len(self.labels):
                 raise DataError(f"There are {len(named.vectors)} labels; expected {len(self.labels)} as in training.")
             for facts, vector in zip(self.labels, named.vectors, strict=True):
@@ -167,18 +167,25 @@ class Table(Domain):
     def _read(self, records: Any, partial: bool) -> tuple[dict[str, Vector], int]:
         """Vectors by column, in the families of training."""
         source = self.read(records)
-        names = source.names
-        if source.memory["container"] == "array" and (self.names is None or names != tuple(self.names)):
-            if len(names) != len(self.facts):
-                raise DataError(f"X has {len(names)} features, but Table is expecting {len(self.facts)} features as input.")
-            names = tuple(facts.name for facts in self.facts)
-        at = dict(zip(names, source.vectors, strict=True))
+        at = dict(zip(self._names(source), source.vectors, strict=True))
         needed = [facts for facts in self.facts if facts.modelled or facts.kind == "constant"]
         absent = [facts.name for facts in needed if facts.name not in at]
         if absent and (not partial or len(absent) == len(needed)):
-            raise DataError(f"The records have no {place(absent[0])}; expected the columns of training: {_listed(absent)}.")
+            raise DataError(
+                f"The records have no {place(absent[0])}; expected the columns of training: {listed(absent)}."
+            )
         wanted = (*needed, *self.labels) if partial else needed
         return {f.name: columns.conform(f, at[f.name]) for f in wanted if f.name in at}, len(source)
+
+    def _names(self, source: Source) -> tuple[str, ...]:
+        """The columns of training that those of the records are: by name, of arrays without names by position."""
+        if source.memory["container"] != "array" or (self.names is not None and source.names == tuple(self.names)):
+            return source.names
+        if len(source.names) != len(self.facts):
+            raise DataError(
+                f"X has {len(source.names)} features, but Table is expecting {len(self.facts)} features as input."
+            )
+        return tuple(facts.name for facts in self.facts)
 
     def _batch(self, vectors: Mapping[str, Vector], size: int, blanks: Blanks) -> Batch:
         batch = Batch.unknown(self.event, size)
@@ -196,7 +203,9 @@ class Table(Domain):
                 known = ~encoded.blank
             elif bool((encoded.codes < 0).any()):
                 row = int((encoded.codes < 0).nonzero()[0])
-                raise DataError(f"{place(facts.name, row)} is blank; expected one of {list(facts.states)} as in training.")
+                raise DataError(
+                    f"{place(facts.name, row)} is blank; expected one of {list(facts.states)} as in training."
+                )
             for part, column in zip(parts, (encoded.codes, encoded.values, encoded.lower, encoded.width), strict=True):
                 part[known, i] = column[known]
             batch.status[known, i] = int(Status.OBSERVED)
@@ -261,7 +270,7 @@ class Table(Domain):
             elif facts.identifier is not None:
                 made.append(facts.identifier.make(size, generator))
             else:
-                made.append(_restored(facts, size))
+                made.append(constant(facts, size))
         return made
 
     # -------------------------------------------------------------------------------------------------------- evidence
@@ -303,7 +312,7 @@ class Table(Domain):
             if facts.name == name:
                 return facts
         names = [facts.name for facts in (*self.facts, *self.labels)]
-        raise DataError(f"There is no {place(name)}; the columns are {_listed(names)}.")
+        raise DataError(f"There is no {place(name)}; the columns are {listed(names)}.")
 
     def _check_given(self, facts: Facts, said: Any) -> None:
         """Constants may be given as what they are; identifiers and ignored columns not at all."""
@@ -314,39 +323,27 @@ class Table(Domain):
             raise DataError(f"{place(facts.name)} was always missing, so no value can be given.")
         understand(facts, said)
 
-    def overlay(self, records: Any, given: Mapping[str, Any] | Any) -> Any:
-        """Records with the single values that `given` says put back exactly as given (see `decode`)."""
-        source = read(records)
-        at = dict(zip(source.names, source.vectors, strict=True))
-        vectors = [columns.conform(facts, at[facts.name]) for facts in self.facts]
-        return write(self.memory, self._overlaid(vectors, given))
-
     def _overlaid(self, vectors: list[Vector], given: Any) -> list[Vector]:
-        size = len(vectors[0])
+        """Decoded columns with what is given in single values put back."""
         if isinstance(given, Mapping):
-            single = {str(name): [said] for name, said in given.items() if _single(said)}
-            if not single:
-                return vectors
-            source = read(single)
+            said = single_values(given)
         else:
-            source = read(given, names=self.names, missing_markers=self.missing_markers)
-        names = source.names
-        if source.memory["container"] == "array" and len(names) == len(self.facts):
-            names = tuple(facts.name for facts in self.facts)
-        at = dict(zip(names, source.vectors, strict=True))
-        times = size // len(source)
-        out = list(vectors)
-        for i, facts in enumerate(self.facts):
-            if facts.name in at and (facts.kind != "ignore"):
-                said = columns.conform(facts, at[facts.name]).rows(np.repeat(np.arange(len(source)), times))
-                out[i] = _merged(vectors[i], said)
-        return out
+            source = self.read(given)
+            said = dict(zip(self._names(source), source.vectors, strict=True))
+        return [
+            lay_over(facts, made, said[facts.name]) if facts.name in said and facts.kind != "ignore" else made
+            for facts, made in zip(self.facts, vectors, strict=True)
+        ]
 
     # ----------------------------------------------------------------------------------------------------------- state
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The fitted schema as JSON data and named tensors."""
-        described: dict[str, Any] = {"settings": self._settings(), "memory": self.memory, "label_memory": self._label_memory}
+        described: dict[str, Any] = {
+            "settings": self._settings(),
+            "memory": self.memory,
+            "label_memory": self._label_memory,
+        }
         described |= {"notes": list(self.notes), "markers": dict(self.markers)}
         tensors: dict[str, Tensor] = {}
         for group, members in (("columns", self.facts), ("labels", self.labels)):
@@ -377,81 +374,13 @@ class Table(Domain):
                 raise TypeError(f"{group} are no list")
             groups.append(tuple(restore_facts(state, tensors, f"{group}.{i}") for i, state in enumerate(members)))
         notes, markers = [str(note) for note in description["notes"]], dict(description["markers"])
-        check_memory(description["memory"], len(groups[0]))
         table._set(groups[0], groups[1], description["memory"], notes, markers)
         table._label_memory = description["label_memory"]
+        empty, none = Batch.unknown(table.event, 0), torch.Generator()
+        check_memory(table.memory, table._decoded(table.facts, empty, none))
         if table._label_memory is not None:
-            check_memory(table._label_memory, len(groups[1]))
+            check_memory(table._label_memory, table._decoded(table.labels, empty, none))
         names = [facts.name for facts in (*table.facts, *table.labels)]
         if len(set(names)) < len(names) or not len(table.event):
             raise ValueError("a table has a column twice, or none")
         return table
-
-
-def _single(said: Any) -> bool:
-    """Whether one value is said, rather than a set, an interval or nothing."""
-    return not isinstance(said, list | tuple | set | frozenset | slice | range | np.ndarray) and not is_blank(said)
-
-
-def _merged(made: Vector, said: Vector) -> Vector:
-    """The column with the cells that are said in place of its own."""
-    take = ~said.missing
-    if made.family == "label":
-        shifted = said.data + len(made.levels)
-        data = np.where(take, shifted, made.data)
-        levels = made.levels + said.levels
-        first: dict[Any, int] = {}
-        again = np.array([first.setdefault((type(level), level), i) for i, level in enumerate(levels)] or [0])
-        return Vector("label", again[data], made.missing & ~take, levels)
-    data = np.where(take, said.data, made.data).astype(made.data.dtype)
-    return Vector(made.family, data, made.missing & ~take, unit=made.unit)
-
-
-def _restored(facts: Facts, size: int) -> Vector:
-    """A constant or ignored column: its value, or blanks."""
-    blank = np.full(size, not facts.states)
-    if facts.family == "label":
-        return Vector("label", np.zeros(size, dtype=np.int64), blank, facts.states[:1])
-    dtype = np.bool_ if facts.family == "boolean" else np.int64 if facts.whole else np.float64
-    data = np.full(size, facts.states[0] if facts.states else 0, dtype=dtype)
-    return Vector(facts.family, data, blank, unit=facts.unit)
-
-
-def _read_labels(labels: Any, size: int) -> Source:
-    """Labels as records: an array or list of one label each, a Series, or a table of several."""
-    if isinstance(labels, list | tuple) or (hasattr(labels, "ndim") and labels.ndim == 1 and not hasattr(labels, "name")):
-        array = np.empty(len(labels), dtype=object) if isinstance(labels, list | tuple) else np.asarray(labels)
-        if array.dtype == object and isinstance(labels, list | tuple):
-            array[:] = list(labels)
-        named = read({"label": array})
-        source = Source(named.names, named.vectors, {**named.memory, "container": "vector"})
-        source.memory["dtypes"] = [{**named.memory["dtypes"][0], "numpy": array.dtype.str}]
-    else:
-        source = read(labels)
-        if source.names == ("x0",):
-            source = Source(("label",), source.vectors, source.memory, source.notes)
-    if len(source) != size:
-        raise DataError(f"There are {len(source)} labels and {size} records; expected as many.")
-    return source
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = list(names)
-    return ", ".join(repr(name) for name in shown[:12]) + (f" and {len(shown) - 12} more" if len(shown) > 12 else "")
-
-
-def _checked(option: str, name: str, wish: Any) -> Any:
-    """A wish of the right form."""
-    if option == "kinds" and wish not in KINDS:
-        raise DataError(f"kinds: {place(name)} is to be {wish!r}; expected one of {', '.join(KINDS)}.")
-    if option == "steps" and not (isinstance(wish, int | float) and not isinstance(wish, bool) and 0 < wish < 1e300):
-        raise DataError(f"steps: {place(name)} has the step {wish!r}; expected a positive number.")
-    if option == "atoms" and (isinstance(wish, str) or not isinstance(wish, Iterable)):
-        raise DataError(f"atoms: {place(name)} has {wish!r}; expected a list of values.")
-    if option == "bounds":
-        pair = tuple(wish) if isinstance(wish, list | tuple) else ()
-        right = len(pair) == 2 and all(end is None or (isinstance(end, int | float) and end == end) for end in pair)
-        if not right or (None not in pair and not pair[0] < pair[1]):
-            raise DataError(f"bounds: {place(name)} has {wish!r}; expected a pair (low, high) with low < high or None.")
-        return pair
-    return wish

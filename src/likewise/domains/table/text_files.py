@@ -89,7 +89,9 @@ def _decode(path: Path, content: bytes, notes: list[str]) -> str:
     """The text of a file, by its byte-order mark, else UTF-8, else Western European bytes."""
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
-            notes.append(f"The file starts with a byte-order mark and was read as {encoding.removesuffix('-sig').upper()}.")
+            notes.append(
+                f"The file starts with a byte-order mark and was read as {encoding.removesuffix('-sig').upper()}."
+            )
             return _strictly(path, content, encoding)
     if b"\0" in content[:4096]:
         for encoding, zeros in (("utf-16-le", content[1:4096:2]), ("utf-16-be", content[0:4096:2])):
@@ -177,7 +179,9 @@ def _header(path: Path, head: list[str], names: Sequence[str] | None, notes: lis
     if names is not None:
         given = [str(name) for name in names]
         if len(given) != len(head):
-            raise DataError(f"names= gives {len(given)} names and {path.name!r} has {len(head)} columns; expected as many.")
+            raise DataError(
+                f"names= gives {len(given)} names and {path.name!r} has {len(head)} columns; expected as many."
+            )
         if len(set(given)) < len(given):
             twice = next(name for name in given if given.count(name) > 1)
             raise DataError(f"names= gives {twice!r} twice; expected a name of its own for each column.")
@@ -204,8 +208,12 @@ def _doubt_header(head: list[str], table: TextTable) -> None:
         table.notes.append(f"The first row was read as the header but looks like data ({shown}): pass names= if it is.")
         return
     texts = [v for v in table.vectors if v.family == "label"]
-    if not numbers and len(texts) == len(head) and len(head) > 1 and all(
-        name in vector.levels for name, vector in zip(head, texts, strict=True)
+    if (
+        not numbers
+        and len(texts) == len(head)
+        and len(head) > 1
+        and all(name in vector.levels for name, vector in zip(head, texts, strict=True))
     ):
-        table.notes.append("The first row was read as the header but holds values seen below: pass names= if it is data.")
-
+        table.notes.append(
+            "The first row was read as the header but holds values seen below: pass names= if it is data."
+        )

@@ -20,6 +20,7 @@ from likewise.errors import DataError
 Scalar = str | int | float | bool
 Array = np.ndarray[Any, np.dtype[Any]]
 Family = Literal["number", "boolean", "label", "moment"]
+Span = Literal["", "clock", "duration"]
 
 EXPECTED = "expected a number, a text, a truth value or a date"
 
@@ -32,7 +33,8 @@ class Vector:
     ----------
     family : "number" (int64 or float64 data), "boolean" (bool), "label" (int64 positions in `levels`), "moment" (int64)
     unit : str
-        Of moments: "D", "s", "ms", "us" or "ns" since 1970-01-01 UTC, or since midnight, or of a duration.
+        Of moments: "D", "s", "ms", "us" or "ns".
+    span : "" for moments since 1970, "clock" for times since midnight, "duration" for lengths of time
     precision : int
         Bits of the significand that floats came with: 11, 24 or 53.
     """
@@ -42,6 +44,7 @@ class Vector:
     missing: Array
     levels: tuple[Scalar, ...] = ()
     unit: str = ""
+    span: Span = ""
     precision: int = 53
 
     def __len__(self) -> int:
@@ -106,7 +109,8 @@ def from_numpy(name: str, array: Array) -> Vector:
             array = array.astype(f"{kind}8[{unit}]" if kind == "M" or unit != "D" else "m8[s]")
             unit = np.datetime_data(array.dtype)[0]
         missing = np.isnat(array)
-        return Vector("moment", np.where(missing, 0, array.astype(np.int64)), missing, unit=unit)
+        data = np.where(missing, 0, array.astype(np.int64))
+        return Vector("moment", data, missing, unit=unit, span="duration" if kind == "m" else "")
     if kind == "c":
         raise DataError(f"Complex data not supported: {place(name)} holds complex numbers, {EXPECTED}.")
     if kind in "SV":
@@ -190,9 +194,10 @@ def _plain(name: str, row: int, value: Any) -> Any:
         return str(value)
     if isinstance(value, complex):
         raise DataError(f"Complex data not supported: {place(name, row)} holds a complex number, {EXPECTED}.")
-    for kind in (str, bool, int, float, Decimal, dt.datetime, dt.date, dt.time, dt.timedelta):
-        if isinstance(value, kind):
-            return kind(value) if kind in (str, int, float) else value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | int | float | Decimal | dt.date | dt.time | dt.timedelta):
+        return value
     raise DataError(f"{place(name, row)} holds a {type(value).__name__}, {EXPECTED}.")
 
 
@@ -214,8 +219,8 @@ def from_arrow(name: str, column: pa.Array | pa.ChunkedArray) -> Vector:
     if pa.types.is_floating(type_):
         return _floats(name, array.to_numpy(zero_copy_only=False))
     if pa.types.is_decimal(type_):
-        number = from_objects(name, np.array([None if v is None else float(v) for v in array.to_pylist()], dtype=object))
-        return replace(number, data=number.data.astype(np.float64), family="number", levels=())
+        cells = [np.nan if cell is None else float(cell) for cell in array.to_pylist()]
+        return _floats(name, np.array(cells, dtype=np.float64))
     if pa.types.is_string(type_) or pa.types.is_large_string(type_) or type_ == pa.string_view():
         return _dictionary(array.cast(pa.large_string()))
     if pa.types.is_dictionary(type_):
@@ -225,7 +230,9 @@ def from_arrow(name: str, column: pa.Array | pa.ChunkedArray) -> Vector:
         return Vector("moment", days.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64), missing, unit="D")
     if pa.types.is_timestamp(type_) or pa.types.is_duration(type_) or pa.types.is_time(type_):
         whole = array.cast(pa.int32()).cast(pa.int64()) if pa.types.is_time32(type_) else array.cast(pa.int64())
-        return Vector("moment", whole.fill_null(0).to_numpy(zero_copy_only=False), missing, unit=type_.unit)
+        span: Span = "" if pa.types.is_timestamp(type_) else "duration" if pa.types.is_duration(type_) else "clock"
+        data = whole.fill_null(0).to_numpy(zero_copy_only=False)
+        return Vector("moment", data, missing, unit=type_.unit, span=span)
     row = int(np.flatnonzero(~missing)[0]) if not missing.all() else 0
     raise DataError(f"{place(name, row)} holds a value of type {type_}, {EXPECTED}.")
 
@@ -317,7 +324,9 @@ def canonical(vector: Vector) -> pa.DataType:
     if vector.family == "boolean":
         return pa.bool_()
     if vector.family == "moment":
+        if vector.span == "clock":
+            return pa.time64(vector.unit) if vector.unit in ("us", "ns") else pa.time32(vector.unit)
+        if vector.span == "duration":
+            return pa.duration(vector.unit)
         return pa.date32() if vector.unit == "D" else pa.timestamp(vector.unit)
     return pa.int64() if vector.integer else pa.float64()
-
-
