@@ -1,0 +1,30 @@
+"""Options that several verbs share, so that each is spelt, and explained, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA", help="A CSV or Parquet file, or the name of a set that comes with scikit-learn, such as wine."
+    ),
+]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model file that `likewise fit` wrote.")]
+Device = Annotated[str, typer.Option(help='Where to compute: "auto", "cpu", "cuda", "cuda:1", "mps".')]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
+Json = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Write the result as JSON; - is stdout.")]
+Names = Annotated[
+    str | None, typer.Option(metavar="A,B,C", help="The names of the columns of a text file that has no header.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")]
+
+
+def split_names(names: str | None) -> list[str] | None:
+    """The names that `--names` gives."""
+    return None if names is None else [name.strip() for name in names.split(",")]
