@@ -1,0 +1,320 @@
+"""The autoregressive family: settings, learning by maximum likelihood, and the public questions."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from likewise.errors import DataError
+from likewise.events import Batch, Event, Status
+from likewise.families.autoregressive.conditionals import LEAST_LOG_SCALE, EntryConditional, output_sizes
+from likewise.families.autoregressive.marginals import Marginals
+from likewise.families.autoregressive.walk import Walker, evidence_first, is_exact, patterns, recombine
+from likewise.families.family import Draws, Family, LogProb, Player
+from likewise.networks.prefix import PrefixNetwork
+from likewise.networks.roles import network
+
+TARGETS = 48
+"""A training step of a wide event looks at so many of its conditionals, chosen at random: the loss stays unbiased."""
+
+SCORE_TILE = 256
+"""Records scored together, at most. Always the same number, so that a score never depends on its neighbours."""
+
+SAMPLE_TILE = 8192
+
+PARTICLES = 256
+"""The least number of weighted candidates a record of evidence gets where draws cannot be exact."""
+
+
+class AutoregressiveFamily(Family):
+    """p(x) = (1/M) sum_m prod_i p(x_i | entries before i in order m), with one network for all conditionals.
+
+    With `order="any"` the density is the uniform mixture over the stored orders (exact for fully observed records; unknown
+    entries are summed out of each order), the network has also learned conditionals given arbitrary sets of entries, and
+    draws under evidence use the order in which the evidence comes first. With `order="fixed"` there is one order and one
+    joint, of which draws under evidence are importance-weighted unless the evidence opens the order.
+
+    Parameters
+    ----------
+    event : Event
+    order : "any" or "fixed"
+    orders : list of permutations of the entries, or None
+        The stored orders. By default the given order, followed for `order="any"` by random ones with labels last.
+    n_orders : int
+        How many orders `order="any"` stores.
+    any_share : float
+        The share of training records of `order="any"` whose order is drawn afresh among all orders.
+    width, hidden, layers, dropout : size and regularisation of `PrefixNetwork`
+    components : int
+        Logistic components of the mixture of each value.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    """
+
+    name = "autoregressive"
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        order: Literal["any", "fixed"] = "any",
+        orders: list[list[int]] | None = None,
+        n_orders: int = 2,
+        any_share: float = 0.25,
+        width: int = 128,
+        hidden: int = 256,
+        layers: int = 3,
+        dropout: float = 0.1,
+        components: int = 16,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.01,
+    ) -> None:
+        if order not in ("any", "fixed"):
+            raise ValueError(f'order must be "any" or "fixed", not {order!r}')
+        if orders is None:
+            orders = _default_orders(event, n_orders if order == "any" else 1)
+        if not orders or any(sorted(one) != list(range(len(event))) for one in orders):
+            raise ValueError(f"each order must name every one of the {len(event)} entries once")
+        if order == "fixed" and len(orders) != 1:
+            raise ValueError('order="fixed" takes exactly one order')
+        sizes = {"width": width, "hidden": hidden, "layers": layers, "components": components}
+        for name, value in sizes.items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
+        if not 0 <= any_share <= 1 or not 0 <= dropout < 1:
+            raise ValueError("any_share must be between 0 and 1, and dropout at least 0 and below 1")
+        super().__init__(
+            event,
+            {
+                "order": order,
+                "orders": orders,
+                "any_share": any_share,
+                "dropout": dropout,
+                "learning_rate": learning_rate,
+                "weight_decay": weight_decay,
+                **sizes,
+            },
+        )
+        self.orders = [tuple(one) for one in orders]
+        self.any_share = any_share if order == "any" else 0.0
+        self.components = components
+        causal = network("causal", event.layout)(event, output_sizes(event, components), width, hidden, layers, dropout)
+        assert isinstance(causal, PrefixNetwork)
+        self.network = causal
+
+    # ------------------------------------------------------------------------------------------------------- learning
+
+    def players(self) -> list[Player]:
+        """One player: everything moves together."""
+        return [
+            Player(
+                "model",
+                list(self.parameters()),
+                self.settings["learning_rate"],
+                weight_decay=self.settings["weight_decay"],
+            )
+        ]
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Starts every conditional at its marginal: code frequencies, and components spread over the normal scores."""
+        bias = torch.zeros_like(self.network.output_bias)
+        for i, entry in enumerate(self.event.all):
+            part = bias[self.network.outputs(i)]
+            codes = entry.code.size if entry.code.size > 1 else 0
+            if codes:
+                seen = train.codes[:, i][train.status[:, i] == Status.OBSERVED]
+                part[:codes] = (torch.bincount(seen, minlength=codes).to(part) + 0.5).log()
+            if entry.value is not None:
+                _, location, log_scale = part[codes:].chunk(3)
+                location.copy_(torch.linspace(-2.2, 2.2, self.components))
+                log_scale.fill_(max(-1.2, LEAST_LOG_SCALE))
+        with torch.no_grad():
+            self.network.output_bias.copy_(bias)
+
+    def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The mean negative log-likelihood of a minibatch in nats, each record in an order of its own."""
+        keys = self._training_keys(len(batch), generator)
+        entries = list(range(len(self.event)))
+        if len(entries) > TARGETS:
+            chosen = torch.randperm(len(entries), generator=generator, device=generator.device)[:TARGETS]
+            entries = sorted(chosen.tolist())
+        known = (batch.status == Status.OBSERVED) & ~(batch.codes == self._unseen(batch.codes))
+        embedded = self.network.embed(batch.codes, batch.values)
+        before = (keys[:, None, :] < keys[:, entries, None]) & known[:, None, :]
+        log_prob = self._conditionals(batch, torch.bmm(before.to(embedded), embedded), entries, generator)
+        scale = len(self.event) / len(entries) / len(batch)
+        loss: Tensor = -(log_prob * known[:, entries]).sum() * scale
+        return loss
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Negative log-likelihood (B,) of held-out records under the mixture of stored orders, in nats."""
+        each = torch.stack([self._in_order(batch, order) for order in self.orders])
+        return math.log(len(self.orders)) - torch.logsumexp(each, 0)
+
+    def learner_state(self) -> Mapping[str, Tensor]:
+        """Nothing besides the parameters."""
+        return {}
+
+    def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to load."""
+
+    def _unseen(self, like: Tensor) -> Tensor:
+        return torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=like.device)
+
+    def _training_keys(self, size: int, generator: torch.Generator) -> Tensor:
+        """Sort keys (size, E): entry j comes before entry i in a record's order where its key is smaller."""
+        device = generator.device
+        ranks = torch.tensor([_ranks(order) for order in self.orders], dtype=torch.float32, device=device)
+        keys = ranks[torch.randint(len(ranks), (size,), generator=generator, device=device)]
+        if self.any_share > 0:
+            fresh = torch.rand(size, len(self.event), generator=generator, device=device)
+            afresh = torch.rand(size, 1, generator=generator, device=device) < self.any_share
+            keys = torch.where(afresh, fresh, keys)
+        return keys
+
+    def _conditionals(
+        self, batch: Batch, context: Tensor, entries: list[int], generator: torch.Generator | None = None
+    ) -> Tensor:
+        """log p(entry | context) (B, len(entries)) of observed states from contexts (B, len(entries), width)."""
+        columns = []
+        for t, raw in zip(entries, self.network.read(context, entries, generator), strict=True):
+            conditional = EntryConditional(self.event, t, raw)
+            columns.append(conditional.log_prob(batch.codes[:, t], batch.lower[:, t], batch.width[:, t]))
+        return torch.stack(columns, 1)
+
+    def _in_order(self, batch: Batch, order: tuple[int, ...]) -> Tensor:
+        """log-probability (B,) of observed entries in one order; entries not observed are left out of context and sum."""
+        ranks = torch.tensor(_ranks(order), device=batch.codes.device)
+        known = batch.status == Status.OBSERVED
+        embedded = self.network.embed(batch.codes, batch.values) * known.unsqueeze(-1)
+        total = batch.values.new_zeros(len(batch))
+        for start in range(0, len(self.event), TARGETS):
+            entries = list(range(start, min(start + TARGETS, len(self.event))))
+            before = (ranks[None, :] < ranks[entries, None]).to(embedded)
+            log_prob = self._conditionals(batch, torch.einsum("te,beh->bth", before, embedded), entries)
+            total = total + (log_prob * known[:, entries]).sum(1)
+        return total
+
+    # ---------------------------------------------------------------------------------------------------- the questions
+
+    @torch.no_grad()
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """log p(x) in nats, in float64: exact, or an estimate where unknown entries are too many to be summed out.
+
+        An entry that is unknown costs nothing when no evidence follows it in an order. Otherwise its states are
+        enumerated, values on fine grids and real ones by quadrature; past `marginals.MOST_BRANCHES` combinations the
+        sum is estimated by importance sampling with noise from hash(seed, record).
+        """
+        precise = copy.deepcopy(self).double().eval()
+        batch = batch.to(dtype=torch.float64)
+        values = batch.values.new_zeros(len(batch))
+        errors = torch.zeros_like(values)
+        exact = True
+        for status, rows in patterns(batch):
+            part = batch.rows(rows)
+            if not bool(status.any()):
+                values[rows] = torch.cat([precise._mixture(tile)[:kept] for tile, kept in _padded(part, self._tile())])
+                continue
+            answer = Marginals(precise.event, precise.network, precise.orders).log_prob(part, seed)
+            values[rows], errors[rows] = answer.values, answer.standard_error
+            exact = exact and answer.kind == "exact"
+        return LogProb(values + self.event.log_share(batch), "exact" if exact else "estimate", errors)
+
+    def _tile(self) -> int:
+        """Records scored at once: fewer for wide events, so that memory stays bounded."""
+        return max(8, min(SCORE_TILE, 65536 // len(self.event)))
+
+    def _mixture(self, batch: Batch) -> Tensor:
+        each = torch.stack([self._in_order(batch, order) for order in self.orders])
+        return torch.logsumexp(each, 0) - math.log(len(self.orders))
+
+    @torch.no_grad()
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records, each drawn in one of the stored orders chosen at random."""
+        self.eval()
+        walker = Walker(self.event, self.network)
+        chosen = torch.randint(len(self.orders), (size,), generator=generator, device=generator.device)
+        parts, rows = [], []
+        for m, order in enumerate(self.orders):
+            mine = (chosen == m).nonzero().squeeze(1).cpu()
+            for tile in mine.split(SAMPLE_TILE):
+                parts.append(walker.walk(Batch.unknown(self.event, len(tile)).to(self._device), order, generator).batch)
+                rows.append(tile)
+        if not parts:
+            return Batch.unknown(self.event, 0)
+        return Batch.join(parts).rows(torch.argsort(torch.cat(rows)).to(self._device))
+
+    @torch.no_grad()
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` records for each record of evidence.
+
+        Exact where every draw comes after the evidence: always with `order="any"` and at most one restricted entry.
+        Otherwise weighted candidates are resampled as they grow (sequential Monte Carlo), and the effective sample size
+        is the smallest met on the way; DataError when it is too small to be trusted.
+        """
+        self.eval()
+        walker = Walker(self.event, self.network)
+        parts, rows, sizes = [], [], []
+        evidence = evidence.to(device=self._device)
+        for status, index in patterns(evidence):
+            order = self.orders[0] if self.any_share == 0 else evidence_first(status, self.orders[0])
+            exact = is_exact(status, order)
+            particles = draws if exact else max(PARTICLES, 4 * draws)
+            for tile in index.split(max(1, SAMPLE_TILE // particles)):
+                repeated = evidence.rows(tile).repeat(particles)
+                walk = walker.walk(repeated, order, generator, None if exact else particles)
+                if bool(torch.isneginf(walk.log_weight).view(len(tile), -1).all(1).any()):
+                    raise DataError("the model gives the evidence no probability at all: widen it or leave part of it out")
+                batch, size = walk.batch, torch.full((len(tile),), float(draws))
+                if not exact:
+                    batch, size = recombine(walk, particles, draws, generator)
+                parts.append(batch)
+                rows.append(tile)
+                sizes.append(torch.full_like(size, torch.nan) if exact else size)
+        if not parts:
+            return Draws(Batch.unknown(self.event, 0))
+        back = torch.argsort(torch.cat(rows).cpu())
+        spread = (back.unsqueeze(1) * draws + torch.arange(draws)).flatten()
+        effective = torch.cat(sizes)[back]
+        batch = Batch.join(parts).rows(spread.to(self._device))
+        return Draws(batch, None if bool(effective.isnan().all()) else effective.nan_to_num(float(draws)))
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.target.device
+
+
+def _default_orders(event: Event, size: int) -> list[list[int]]:
+    """The given order, then random ones with the labels last (which are then summed out for nothing)."""
+    entries, labels = len(event.entries), list(event.label_entries)
+    noise = torch.Generator().manual_seed(entries)
+    orders = [list(range(len(event)))]
+    tries = 0
+    while len(orders) < size and tries < 20 * size:
+        tries += 1
+        order = [*torch.randperm(entries, generator=noise, device="cpu").tolist(), *labels]
+        if order not in orders:
+            orders.append(order)
+    return orders
+
+
+def _ranks(order: tuple[int, ...]) -> list[int]:
+    ranks = [0] * len(order)
+    for rank, i in enumerate(order):
+        ranks[i] = rank
+    return ranks
+
+
+def _padded(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
+    """The batch in tiles of exactly `size` records, the last one filled up, and how many of each are meant."""
+    for tile in batch.tiles(size):
+        kept = len(tile)
+        index = torch.arange(size, device=batch.codes.device).clamp(max=kept - 1)
+        yield tile.rows(index), kept
+
+

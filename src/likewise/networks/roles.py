@@ -1,0 +1,27 @@
+"""The table of roles: what a family asks of a network, and which network answers for each layout of events."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from likewise.errors import NotSupported
+from likewise.events import Columns, Grid, Layout, Sequence
+from likewise.networks.prefix import PrefixNetwork
+
+Role = Literal["causal"]
+
+ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
+    ("causal", Columns): PrefixNetwork,
+    ("causal", Grid): PrefixNetwork,
+    ("causal", Sequence): PrefixNetwork,
+}
+
+
+def network(role: Role, layout: Layout) -> type[nn.Module]:
+    """The class of network that fills `role` for events of `layout`; NotSupported where no network does yet."""
+    try:
+        return ROLES[role, type(layout)]
+    except KeyError:
+        raise NotSupported(f"no network fills the role {role!r} for a {type(layout).__name__.lower()} layout") from None
