@@ -55,6 +55,9 @@ class BayesianNetworkFamily(Family):
     values : "bins" or "linear_gaussian"
     max_memory : int
         Bytes that one table of exact inference may take.
+    max_states : int
+        structure="ordered" leaves out the weakest edges until no question, whatever is observed, needs a table of more
+        states than this per record.
     network : dict or None
         What was learned, written by `fit_closed_form`.
     """
@@ -75,20 +78,23 @@ class BayesianNetworkFamily(Family):
         tabu: int = 0,
         values: ValueModel = "bins",
         max_memory: int = 1 << 30,
+        max_states: int = 1 << 22,
         network: dict[str, Any] | None = None,
     ) -> None:
         edges = structure if isinstance(structure, str) else [[_position(event, end) for end in edge] for edge in structure]
         super().__init__(event, {
             "structure": edges, "conditionals": conditionals, "score": score,
             "equivalent_sample_size": equivalent_sample_size, "max_parents": max_parents, "max_bins": max_bins,
-            "smoothing": smoothing, "tabu": tabu, "values": values, "max_memory": max_memory, "network": network,
+            "smoothing": smoothing, "tabu": tabu, "values": values, "max_memory": max_memory, "max_states": max_states,
+            "network": network,
         })
         _one_of("structure", structure, get_args(Structure), isinstance(structure, list))
         _one_of("conditionals", conditionals, get_args(Conditionals))
         _one_of("score", score, get_args(ScoreName))
         _one_of("values", values, get_args(ValueModel))
         for name, number, low, high in (("max_parents", max_parents, 1, LIMIT), ("max_bins", max_bins, 1, LIMIT),
-                                        ("tabu", tabu, 0, LIMIT), ("max_memory", max_memory, 1, 1 << 50)):
+                                        ("tabu", tabu, 0, LIMIT), ("max_memory", max_memory, 1, 1 << 50),
+                                        ("max_states", max_states, 1, 1 << 40)):
             if number is not None and (type(number) is not int or not low <= number <= high):
                 raise ValueError(f"{name} is a whole number from {low} to {high}, not {number!r}.")
         _positive("equivalent_sample_size", equivalent_sample_size)
@@ -131,6 +137,7 @@ class BayesianNetworkFamily(Family):
         options = learning.Options(
             structure, own["conditionals"], own["score"], own["equivalent_sample_size"], own["max_parents"],
             own["max_bins"], None if own["smoothing"] == "auto" else own["smoothing"], own["tabu"],
+            own["max_states"],
         )
         found = learning.learn(self.event, train, held_out, options)
         self._install(found)

@@ -1,13 +1,14 @@
 """What a pattern of evidence leaves to sum over: relevant nodes, classes of their states, factors, a plan.
 
-Nodes below which nothing is known sum to one and are left out. Observed nodes are gathered away. A tree enters as one
-more variable, its cell, with a small factor for each parent not observed: whether a parent's state can lead to the cell.
-So a node with many parents never needs the table over all of them; which is eliminated first is the plan's choice.
-States of a node between which no relevant child can tell are one class.
+Nodes below which nothing is known sum to one and are left out. Observed nodes are gathered away. States of a node
+between which no relevant child can tell are one class. A tree enters as the table over its parents that are not observed
+or, where that would be large, as one more variable, its cell, with a small factor for each such parent: whether the
+parent's state can lead to the cell. The plan tries both.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,16 @@ from torch import Tensor
 
 from likewise.families.bayesian_network.graph import ancestors
 from likewise.families.bayesian_network.inference import Factor, Plan, plan
-from likewise.families.bayesian_network.partitions import Integers, Table
+from likewise.families.bayesian_network.partitions import Integers, Table, Tree
 
 if TYPE_CHECKING:
     from likewise.families.bayesian_network.network import DiscreteNetwork
+
+SPLIT_AT = (1 << 24, 1 << 20, 1 << 16, 1 << 12, 1 << 8)
+"""Trees over more configurations than this are tried by their cells."""
+
+SMALL = 1 << 14
+"""A plan that holds no more states than this is good enough."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Query:
         Entries known to lie in a set.
     classes : entry -> int64 (states,)
         The class of each state, for relevant entries that are not observed.
+    split : frozenset of int
+        The entries whose tree enters by its cell.
     plan : Plan
         Over entries by number, and cells of the tree of entry i as number E + i.
     """
@@ -42,6 +51,7 @@ class Query:
     relevant: tuple[bool, ...]
     restricted: tuple[int, ...]
     classes: dict[int, Integers]
+    split: frozenset[int]
     plan: Plan
 
     def factors(
@@ -70,8 +80,10 @@ class Query:
                     found.append(Factor((i,), self._lump(i, rows, weights.get(i))))
             elif isinstance(partition, Table):
                 found.append(self._table_factor(i, partition, table, states, weights.get(i)))
+            elif i in self.split:
+                found += self._cell_factors(i, partition, table, states, weights.get(i))
             else:
-                found += self._tree_factors(i, network, states, weights)
+                found.append(self._tree_factor(i, partition, table, states, weights.get(i)))
         return offset, [self._masked(factor, weights) for factor in found]
 
     def _lump(self, i: int, rows: Tensor, weights: Tensor | None) -> Tensor:
@@ -111,29 +123,48 @@ class Query:
             cube = self._lump(i, cube, weights)
         return Factor(tuple(family[axis] for axis in free), cube)
 
-    def _tree_factors(
-        self, i: int, network: DiscreteNetwork, states: Tensor, weights: dict[int, Tensor]
+    def _tree_factor(
+        self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None
+    ) -> Factor:
+        """The table over the free parents, one state standing for each class, and over the child unless observed."""
+        free = [p for p in tree.parents if not self.observed[p]]
+        members = [torch.from_numpy(self._first(p)).to(states.device) for p in free]
+        grid = torch.cartesian_prod(*members).reshape(-1, len(free))
+        shared = len(free) == len(tree.parents)
+        rows = 1 if shared else len(states)
+        joint = states[:rows].repeat_interleave(len(grid), 0)
+        joint[:, free] = grid.repeat(rows, 1)
+        cell = tree.route(joint).reshape(rows, *(len(part) for part in members))
+        if not self.observed[i]:
+            return Factor((*free, i), self._lump(i, table, weights)[cell] if weights is None else
+                          self._lump(i, table[cell], weights))
+        own = states[:, i].reshape(-1, *(1 for _ in free))
+        return Factor(tuple(free), table[cell, own])
+
+    def _first(self, i: int) -> Integers:
+        """The first state of each class of entry `i`."""
+        first: Integers = np.unique(self.classes[i], return_index=True)[1]
+        return first
+
+    def _cell_factors(
+        self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None
     ) -> list[Factor]:
-        own = network.of(i)
-        table, cell = own.table.double(), len(self.observed) + i
-        partition = own.partition
-        assert not isinstance(partition, Table)
+        cell = len(self.observed) + i
         reach = torch.ones(1, len(table), dtype=torch.bool, device=table.device)
         found = []
-        for parent, mask in zip(partition.parents, partition.masks, strict=True):
+        for parent, mask in zip(tree.parents, tree.masks, strict=True):
             possible = torch.from_numpy(mask).to(table.device)
             if self.observed[parent]:
                 reach = reach & possible.T[states[:, parent]]
                 continue
-            first = np.unique(self.classes[parent], return_index=True)[1]
-            found.append(Factor((cell, parent), possible[:, torch.from_numpy(first)].double()[None]))
-        weight = reach.double()
+            first = torch.from_numpy(self._first(parent)).to(table.device)
+            found.append(Factor((cell, parent), possible[:, first].double()[None]))
         if self.observed[i]:
-            found.append(Factor((cell,), weight * table.T[states[:, i]]))
+            found.append(Factor((cell,), reach * table.T[states[:, i]]))
             return found
-        if len(reach) > 1 or not bool(reach.all()):
-            found.append(Factor((cell,), weight))
-        found.append(Factor((cell, i), self._lump(i, table[None], weights.get(i))))
+        if not bool(reach.all()):
+            found.append(Factor((cell,), reach.double()))
+        found.append(Factor((cell, i), self._lump(i, table[None], weights)))
         return found
 
 
@@ -145,18 +176,31 @@ def query_of(network: DiscreteNetwork, observed: tuple[bool, ...], restricted: t
     free = [i for i in sorted(needed) if not observed[i]]
     classes = {i: _classes(network, i, needed) for i in free}
     sizes = {i: int(classes[i].max()) + 1 for i in free}
-    scopes: list[tuple[int, ...]] = []
+    trees: list[tuple[int, tuple[int, ...], int]] = []
     for i in sorted(needed):
         partition = network.of(i).partition
-        above = [p for p in partition.parents if not observed[p]]
-        own = [] if observed[i] else [i]
-        if isinstance(partition, Table) or not above:
-            scopes.append((*above, *own))
-            continue
-        cell = len(observed) + i
-        sizes[cell] = partition.cells
-        scopes += [(cell, node) for node in (*above, *own)]
-    return Query(observed, relevant, tuple(np.flatnonzero(restricted).tolist()), classes, plan(scopes, sizes))
+        above = tuple(p for p in partition.parents if not observed[p])
+        scope = above if observed[i] else (*above, i)
+        trees.append((i, scope, 0 if isinstance(partition, Table) or not above else partition.cells))
+    best: tuple[frozenset[int], Plan] | None = None
+    for threshold in (None, *SPLIT_AT):
+        split = frozenset(i for i, scope, cells in trees if threshold is not None and cells and math.prod(
+            sizes[p] for p in scope) > threshold)
+        scopes: list[tuple[int, ...]] = []
+        for i, scope, cells in trees:
+            cell = len(observed) + i
+            sizes[cell] = cells
+            scopes += [(cell, node) for node in scope] or [()] if i in split else [scope]
+        # A table is held whole before anything is summed.
+        held = max((math.prod(sizes[node] for node in scope) for scope in scopes), default=1)
+        found = plan(scopes, sizes)
+        found = Plan(found.order, max(found.peak, held))
+        if best is None or found.peak < best[1].peak:
+            best = split, found
+        if best[1].peak <= SMALL:
+            break
+    assert best is not None
+    return Query(observed, relevant, tuple(np.flatnonzero(restricted).tolist()), classes, *best)
 
 
 def _classes(network: DiscreteNetwork, i: int, needed: set[int]) -> Integers:
