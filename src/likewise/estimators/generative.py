@@ -1,0 +1,428 @@
+"""The contract every family keeps towards users: validates, binds domain, family and engine; computes nothing."""
+
+from __future__ import annotations
+
+import copy
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from likewise.domains.domain import Domain
+from likewise.domains.table import Table
+from likewise.engine.plan import Plan, seconds
+from likewise.errors import DataError
+from likewise.estimators import files, fitting, scoring
+from likewise.estimators.capabilities import needs, require
+from likewise.estimators.randomness import generator_from, seed_from
+from likewise.estimators.validation import check_fraction, check_labels, check_positive, check_records
+from likewise.events import Batch, Scores
+from likewise.families.family import Conditional, Density, Family, Latent
+from likewise.families.registry import family_class
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+SAMPLE_TILE = 1 << 16
+"""Records drawn at once."""
+
+
+@dataclass(frozen=True)
+class ConditionalSample:
+    """Records drawn under evidence.
+
+    Attributes
+    ----------
+    records : records of the kind that was fitted
+        `draws` in a row for each row of evidence.
+    labels : array or None
+        Their labels, where the model was fitted with some.
+    effective_sample_size : float64 array, one for each row of evidence
+        How many exact draws these are worth; `draws` where they are exact.
+    """
+
+    records: Any
+    labels: Any
+    effective_sample_size: Array
+
+
+class Generative(BaseEstimator, ABC):
+    """A model of the distribution of records; the base of one thin class a family.
+
+    A subclass names its family, stores its own hyper-parameters and says how they become the settings of the family and
+    the plan of the fit. All of these are stored, none is looked at, before `fit`.
+
+    Attributes
+    ----------
+    domain_ : Domain
+        The schema, learned from training records.
+    family_ : Family
+        The fitted distribution, a `torch.nn.Module`.
+    training_record_ : dict
+        How the fit went, as JSON data.
+    seed_ : int
+        The seed of the fit, and of the noise of stochastic scores.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        Where the records have names.
+    """
+
+    family_name: ClassVar[str]
+
+    domain_: Domain
+    family_: Family
+    training_record_: dict[str, Any]
+    seed_: int
+    partial_seeds_: list[int]
+    n_features_in_: int
+
+    # What every estimator's constructor stores besides the hyper-parameters of its family.
+    max_time: float | str | None
+    max_steps: int | None
+    validation_fraction: float
+    random_state: Any
+    device: str
+    domain: Domain | None
+    checkpoint: str | os.PathLike[str] | None
+    resume: bool
+    verbose: int
+
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]:
+        """The family's settings."""
+
+    def _plan(self) -> Plan:
+        """How the fit is run; families with hyper-parameters of learning add theirs."""
+        return Plan(
+            max_time=None if self.max_time is None else seconds(self.max_time),
+            max_steps=None if self.max_steps is None else check_positive("max_steps", self.max_steps),
+            device=self.device,
+        )
+
+    @classmethod
+    def family_class(cls) -> type[Family]:
+        """The class of the family; what it implements decides which methods exist."""
+        return family_class(cls.family_name)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "density_estimator"
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = False
+        return tags
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learns the distribution of records, and of their labels where given.
+
+        Parameters
+        ----------
+        X : records
+            A pandas, polars or arrow frame, an array, a dict of columns, a list of dicts, the path of a CSV or Parquet
+            file, or the name of one of scikit-learn's bundled sets. A blank cell is observed to be missing.
+        y : labels of the records, optional
+            They become a part of the event: `given={"label": ...}` conditions on them (by their name, where they have
+            one), and scoring without them sums them out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Naming the column, the row and what was expected.
+        TrainingDiverged
+            When the loss explodes again and again.
+        """
+        return self._fit(X, y)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Fits on the first call; later calls go on learning from more records of the same schema.
+
+        A family learned by gradients goes on from its present weights, one learned by counting adds to its counts.
+        Blank cells are observed to be missing, as in `fit`.
+
+        Parameters
+        ----------
+        X, y : as for `fit`
+
+        Returns
+        -------
+        self
+        """
+        if not hasattr(self, "family_"):
+            return self._fit(X, y)
+        source, labels = self._read(X, y)
+        seed = seed_from((self.seed_ + len(self.partial_seeds_) + 1) % 2**63)
+        parts = fitting.split(len(source), check_fraction("validation_fraction", self.validation_fraction), seed)
+        batches = fitting.encode_parts(self.domain_, source, labels, parts)
+        family = copy.deepcopy(self.family_, {id(self.family_.event): self.family_.event})
+        record = self._learn(family, batches, seed, partial=True)
+        self.family_, self.training_record_ = family, record
+        self.partial_seeds_ = [*self.partial_seeds_, seed]
+        return self
+
+    def _fit(self, X: Any, y: Any) -> Self:
+        fraction = check_fraction("validation_fraction", self.validation_fraction)
+        if self.resume and self.random_state is None:
+            raise DataError("resume=True needs random_state, a whole number: only the same fit can be resumed.")
+        domain = Table() if self.domain is None else copy.deepcopy(self.domain)
+        seed = seed_from(self.random_state)
+        source = domain.read(check_records(X, self, fitted=False))
+        labels = None if y is None else check_labels(y, len(source))
+        parts = fitting.split(len(source), fraction, seed)
+        training = source.rows(parts[0])
+        domain.fit(training, None if labels is None else fitting.take(labels, parts[0]))
+        batches = fitting.encode_parts(domain, source, labels, parts)
+        family = fitting.build(self.family_class(), domain.event, self._settings(), seed)
+        record = self._learn(family, batches, seed, partial=False)
+        names = None if isinstance(X, np.ndarray | list | tuple) else list(source.names)
+        self._adopt(domain, family, seed, record, len(source.names), names)
+        return self
+
+    def _learn(self, family: Family, batches: tuple[Batch, Batch], seed: int, *, partial: bool) -> dict[str, Any]:
+        record = fitting.learn(
+            family,
+            batches,
+            self._plan(),
+            seed,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+            resume=self.resume,
+            verbose=self.verbose,
+            partial=partial,
+        )
+        family.eval()
+        return {**record, "train_records": len(batches[0]), "held_out_records": len(batches[1])}
+
+    def _adopt(
+        self, domain: Domain, family: Family, seed: int, record: dict[str, Any], count: int, names: list[str] | None
+    ) -> None:
+        """Becomes fitted with these parts."""
+        self.domain_, self.family_, self.seed_, self.training_record_ = domain, family, seed, record
+        self.partial_seeds_ = []
+        self.n_features_in_ = count
+        if names is not None:
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    # --------------------------------------------------------------------------------------------------------- scoring
+
+    @needs(Density)
+    def log_likelihood(self, X: Any, y: Any = None) -> Scores:
+        """Log-likelihoods with their kind, base measure and standard error.
+
+        Parameters
+        ----------
+        X : records
+            A blank cell is observed to be missing where the column had blanks in `fit`.
+        y : labels, optional
+            Where the model was fitted with labels: with `y` this is log p(x, y), without it they are summed out.
+
+        Returns
+        -------
+        Scores
+            In nats, of densities in the units of the records.
+
+        Examples
+        --------
+        >>> import likewise as lw
+        >>> records = {"size": [1.5, 2.25, 3.0, 2.5] * 5, "kind": ["a", "b", "b", "a"] * 5}
+        >>> scores = lw.BayesianNetwork(random_state=0).fit(records).log_likelihood(records)
+        >>> scores.kind, len(scores)
+        ('exact', 20)
+        """
+        check_is_fitted(self, "family_")
+        source, labels = self._read(X, y)
+        return scoring.score(self.family_, self.domain_.encode(source, labels), self.seed_)
+
+    @needs(Density)
+    def score_samples(self, X: Any, y: Any = None) -> Array:
+        """log p(x) of each record in nats and in the units of the records: a float64 array (n,).
+
+        Parameters
+        ----------
+        X, y : as for `log_likelihood`
+            A blank cell is observed to be missing where the column had blanks in `fit`.
+        """
+        return self.log_likelihood(X, y).values
+
+    @needs(Density)
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean log-likelihood of the records, in nats.
+
+        Parameters
+        ----------
+        X, y : as for `log_likelihood`
+            A blank cell is observed to be missing where the column had blanks in `fit`.
+        """
+        return self.log_likelihood(X, y).mean
+
+    # -------------------------------------------------------------------------------------------------------- sampling
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, given: Mapping[str, Any] | None = None, labels: bool = False
+    ) -> Any:
+        """New records of the kind that was fitted: same columns, dtypes, categories, decimals.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, RandomState or None
+            None draws anew each time.
+        given : mapping of columns to a value, a set of values or an interval `(low, high)`, optional
+            What the records have to satisfy. Columns that are not named are unknown. Labels are the column "label", or
+            what the Series of labels was called.
+        labels : bool
+            Whether to return a pair, the records and their labels. Needs a model that was fitted with labels.
+
+        Returns
+        -------
+        records, or (records, labels)
+
+        Raises
+        ------
+        DataError
+            When `given` names no column of the records, or asks for what none of them can be.
+        NotSupported
+            When the family cannot sample under this evidence, naming one that can.
+
+        Examples
+        --------
+        >>> import likewise as lw
+        >>> records = {"size": [1.5, 2.25, 3.0, 2.5] * 5, "kind": ["a", "b", "b", "a"] * 5}
+        >>> model = lw.BayesianNetwork(random_state=0).fit(records)
+        >>> model.sample(3, random_state=0, given={"kind": "b"})["kind"]
+        ['b', 'b', 'b']
+        """
+        check_is_fitted(self, "family_")
+        size = check_positive("n_samples", n_samples)
+        if labels and not self.domain_.event.labels:
+            raise DataError("labels=True needs a model that was fitted with labels, fit(X, y).")
+        if given is not None:
+            if not isinstance(given, Mapping):
+                raise DataError("given must map columns to values, sets or intervals: conditional() takes records.")
+            require(self, Conditional, "sampling under evidence")
+            found = self._conditional(given, size, generator_from(random_state))
+            return (found.records, found.labels) if labels else found.records
+        generator = generator_from(random_state)
+        with torch.inference_mode():
+            parts = [
+                self.family_.sample(min(SAMPLE_TILE, size - start), generator) for start in range(0, size, SAMPLE_TILE)
+            ]
+        batch = Batch.join(parts)
+        records = self.domain_.decode(batch, generator)
+        return (records, self.domain_.decode_labels(batch, generator)) if labels else records
+
+    @needs(Conditional)
+    def conditional(self, evidence: Any, draws: int = 1, random_state: Any = None) -> ConditionalSample:
+        """Records drawn from the distribution given evidence.
+
+        Parameters
+        ----------
+        evidence : mapping or records
+            A mapping of columns to a value, a set of values or an interval `(low, high)` is one row of evidence;
+            records with blanks are a row each, and here a blank cell is unknown, as are columns that are not named.
+        draws : int
+            Records for each row of evidence.
+        random_state : int, RandomState or None
+
+        Returns
+        -------
+        ConditionalSample
+            Cells given as values come back as they were.
+
+        Raises
+        ------
+        DataError, NotSupported
+            As for `sample`.
+        """
+        check_is_fitted(self, "family_")
+        return self._conditional(evidence, check_positive("draws", draws), generator_from(random_state))
+
+    def _conditional(self, evidence: Any, draws: int, generator: torch.Generator) -> ConditionalSample:
+        assert isinstance(self.family_, Conditional)
+        if not isinstance(evidence, Mapping):
+            evidence = self.domain_.read(check_records(evidence, self, fitted=True))
+        batch = self.domain_.evidence(evidence)
+        with torch.inference_mode():
+            drawn = self.family_.conditional(batch, draws, generator)
+        size = drawn.effective_sample_size
+        return ConditionalSample(
+            self.domain_.decode(drawn.batch, generator, given=evidence),
+            self.domain_.decode_labels(drawn.batch, generator) if self.domain_.event.labels else None,
+            np.full(len(batch), float(draws)) if size is None else size.double().cpu().numpy(),
+        )
+
+    # ---------------------------------------------------------------------------------------------------------- latents
+
+    @needs(Latent)
+    def encode(self, X: Any) -> Array:
+        """The latent coordinates of records, a float64 array (n, d). A blank cell is observed to be missing."""
+        check_is_fitted(self, "family_")
+        source, labels = self._read(X, None)
+        assert isinstance(self.family_, Latent)
+        with torch.inference_mode():
+            latent = self.family_.encode(self.domain_.encode(source, labels))
+        return np.asarray(latent.double().cpu().numpy())
+
+    @needs(Latent)
+    def decode(self, latents: Array, random_state: Any = 0) -> Any:
+        """The records at latent coordinates, an array (n, d); `random_state` serves columns that are made up anew."""
+        check_is_fitted(self, "family_")
+        assert isinstance(self.family_, Latent)
+        with torch.inference_mode():
+            batch = self.family_.decode(torch.as_tensor(np.asarray(latents), dtype=torch.get_default_dtype()))
+        return self.domain_.decode(batch, generator_from(random_state))
+
+    @needs(Latent)
+    def interpolate(self, a: Any, b: Any, steps: int = 9) -> Any:
+        """The records at `steps` points of the straight line in latent space from each record of `a` to its one in `b`.
+
+        The ends are counted; the steps of one pair follow each other.
+        """
+        start, end = self.encode(a), self.encode(b)
+        if len(start) != len(end):
+            raise DataError(f"a has {len(start)} records and b has {len(end)}: expected as many.")
+        share = np.linspace(0, 1, check_positive("steps", steps))[None, :, None]
+        path = (1 - share) * start[:, None] + share * end[:, None]
+        return self.decode(path.reshape(-1, start.shape[1]))
+
+    # ------------------------------------------------------------------------------------------------------------ files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the fitted model to one `.safetensors` file, atomically. Nothing in it is code.
+
+        Parameters
+        ----------
+        path : str or path
+            Overwritten if it exists.
+        """
+        check_is_fitted(self, "family_")
+        files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The fitted model in a file that `save` wrote.
+
+        Raises
+        ------
+        ModelFileError
+            When the file cannot be read as a model, or is a model of another family.
+        """
+        return files.load_as(cls, path)
+
+    def _read(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Records and labels of the learned schema, read and checked."""
+        source = self.domain_.read(check_records(X, self, fitted=True))
+        if y is not None and not self.domain_.event.labels:
+            raise DataError("The model was fitted without labels: pass none, or fit it with them.")
+        return source, None if y is None else check_labels(y, len(source))
