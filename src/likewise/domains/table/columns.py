@@ -56,7 +56,9 @@ def encode(facts: Facts, vector: Vector) -> Encoded:
         codes[rows[~inside]] = facts.codes - 1
         rows = rows[inside]
         values[rows], lower[rows], width[rows] = part[1], part[2], part[3]
-    tensors = (torch.from_numpy(np.ascontiguousarray(part)) for part in (codes, values, lower, width, blank))
+    tensors = (
+        torch.from_numpy(np.require(part, requirements=["C", "W"])) for part in (codes, values, lower, width, blank)
+    )
     return Encoded(*tensors)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +17,12 @@ from likewise.domains.table.vectors import (
     from_arrow,
     from_numpy,
     from_objects,
+    key,
+    place,
     to_arrow,
     whole_numbers,
 )
+from likewise.errors import DataError
 
 Memory = dict[str, Any]
 
@@ -110,7 +115,9 @@ def read_pandas(name: str, series: Any) -> tuple[Vector, Memory]:
     if isinstance(dtype, pd.ArrowDtype):
         return from_arrow(name, pa.array(series.array)), {"dtype": "arrow", **arrow_memory(dtype.pyarrow_dtype)}
     if isinstance(dtype, pd.SparseDtype):
-        return read_pandas(name, series.sparse.to_dense())[0], {"dtype": str(dtype)}
+        dense, memory = read_pandas(name, series.sparse.to_dense())
+        fill = None if dtype.fill_value != dtype.fill_value else np.asarray(dtype.fill_value).item()
+        return dense, {"dtype": "sparse", "of": memory, "fill": fill}
     if isinstance(dtype, pd.PeriodDtype):
         missing = series.isna().to_numpy()
         ordinals = np.where(missing, 0, series.array.asi8)
@@ -136,10 +143,8 @@ def object_memory(values: Array) -> Memory:
     blank = next((value for value in values if value is None or value != value), None)
     memory: Memory = {"dtype": "object", "blank": "nan" if isinstance(blank, float) else "None"}
     if present is not None and not isinstance(present, str | bool | int | float | np.generic):
-        try:
+        with contextlib.suppress(pa.ArrowException, OverflowError):  # a mixture: its cells come back as text
             memory |= {"of": arrow_memory(pa.array(values, from_pandas=True).type)}
-        except (pa.ArrowException, OverflowError):
-            pass  # a mixture: its cells come back as text
     return memory
 
 
@@ -150,7 +155,11 @@ def _read_categories(name: str, series: Any) -> tuple[Vector, Memory]:
     codes = series.cat.codes.to_numpy().astype(np.int64)
     memory: Memory = {"dtype": "category", "ordered": bool(series.cat.ordered)}
     if isinstance(categories, pd.IntervalIndex):
-        edges = [[_number(i.left), _number(i.right)] for i in categories]
+        if categories.dtype.subtype.kind not in "iuf":
+            raise DataError(
+                f"{place(name)} has intervals of {categories.dtype.subtype} as categories; turn them into text."
+            )
+        edges = [[_edge(side) for side in pair] for pair in zip(categories.left, categories.right, strict=True)]
         memory |= {"intervals": edges, "closed": categories.closed}
         levels: tuple[Any, ...] = tuple(str(interval) for interval in categories)
     else:
@@ -161,10 +170,10 @@ def _read_categories(name: str, series: Any) -> tuple[Vector, Memory]:
     return Vector("label", np.where(codes < 0, 0, codes), codes < 0, levels), memory
 
 
-def _number(value: Any) -> float:
-    if not isinstance(value, int | float | np.number):
-        raise TypeError("intervals of dates are not supported as categories; turn them into text")
-    return float(value)
+def _edge(value: Any) -> float | str:
+    """The edge of an interval as JSON data, which knows no infinity."""
+    value = np.asarray(value).item()
+    return str(value) if value in (math.inf, -math.inf) else value
 
 
 def write_pandas(vector: Vector, memory: Mapping[str, Any]) -> Any:
@@ -179,6 +188,10 @@ def write_pandas(vector: Vector, memory: Mapping[str, Any]) -> Any:
         return pd.Series(pd.array(to_arrow(vector, type_), dtype=pd.ArrowDtype(type_)))
     if dtype == "object":
         return pd.Series(write_objects(vector, memory), dtype=object)
+    if dtype == "sparse":
+        dense = write_pandas(vector, memory["of"])
+        fill = np.nan if memory["fill"] is None else memory["fill"]
+        return dense.astype(pd.SparseDtype(dense.dtype, dense.dtype.type(fill)))
     target = pd.api.types.pandas_dtype(dtype)
     if vector.family == "label":
         cells = np.empty(len(vector), dtype=object)
@@ -225,9 +238,9 @@ def _write_categories(vector: Vector, memory: Mapping[str, Any]) -> Any:
     import pandas as pd
 
     if "intervals" in memory:
-        left, right = (list(side) for side in zip(*memory["intervals"], strict=True))
-        categories: Any = pd.IntervalIndex.from_arrays(left, right, closed=memory["closed"])
-        names = [str(interval) for interval in categories]
+        sides = [[float(edge) if isinstance(edge, str) else edge for edge in pair] for pair in memory["intervals"]]
+        categories: Any = pd.IntervalIndex.from_tuples([tuple(pair) for pair in sides], closed=memory["closed"])
+        names: list[Any] = [str(interval) for interval in categories]
     else:
         held = memory["categories"]
         if memory["family"] == "moment":
@@ -239,9 +252,9 @@ def _write_categories(vector: Vector, memory: Mapping[str, Any]) -> Any:
         if plain.family == "label" and memory["of"]["dtype"] not in ("str", "string", "object", "arrow"):
             raise ValueError("categories and their dtype disagree")
         categories = pd.Index(write_pandas(plain, memory["of"]))
-        names = [str(c) for c in categories] if memory["family"] == "moment" else held
-    at = {(type(name), name): i for i, name in enumerate(names)}
-    lookup = np.array([at.get((type(level), level), -1) for level in vector.levels] or [-1], dtype=np.int64)
+        names = [str(c) for c in categories] if memory["family"] == "moment" else list(held)
+    at = {key(name): i for i, name in enumerate(names)}
+    lookup = np.array([at.get(key(level), -1) for level in vector.levels] or [-1], dtype=np.int64)
     codes = np.where(vector.missing, -1, lookup[np.where(vector.missing, 0, vector.data)])
     return pd.Categorical.from_codes(codes, categories=categories, ordered=bool(memory["ordered"]))
 

@@ -148,7 +148,7 @@ def _span(facts: Facts, low: Any, high: Any) -> list[tuple[float, float]]:
     if not low < high:
         if low == high and low not in facts.states:
             raise DataError(
-                f"{place(facts.name)} is continuous, so the single point {low} has probability zero; widen the interval."
+                f"{place(facts.name)} is continuous, so the point {low} alone has probability zero; widen the interval."
             )
         return []
     ends = torch.tensor([low if math.isfinite(low) else 0.0, high if math.isfinite(high) else 0.0], dtype=torch.float64)
@@ -253,5 +253,8 @@ def _in_units(facts: Facts, seconds: Fraction) -> int:
 
 
 def written(facts: Facts, units: float | int) -> str:
-    """A moment as text."""
-    return str(np.array(int(units)).astype(f"M8[{facts.unit}]"))
+    """A moment of the column as text."""
+    if facts.span == "duration":
+        return str(np.array(int(units)).astype(f"m8[{facts.unit}]"))
+    text = str(np.array(int(units)).astype(f"M8[{facts.unit}]"))
+    return text.split("T")[-1] if facts.span == "clock" else text

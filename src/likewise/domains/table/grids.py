@@ -40,20 +40,14 @@ class Grid:
     def coordinate_origin(self) -> float:
         return 0.0 if self.relative else self.origin / self.scale
 
-    def units(self, data: Array) -> Array:
-        """Data in whole units: themselves where they are whole, else the nearest multiples of the last decimal."""
-        if data.dtype.kind == "i":
-            return data if not self.decimals else data * self.scale
-        return np.rint(np.clip(data * float(self.scale), -9.2e18, 9.2e18)).astype(np.int64)
-
     def cells(self, data: Array) -> Array:
         """The number k of the cell that each value falls in."""
         if data.dtype.kind == "i" and not self.decimals:
-            with np.errstate(over="ignore"):
-                shifted = data - np.int64(self.origin)
-            wrong = (data.astype(np.float64) - self.origin) * np.where(shifted < 0, -1.0, 1.0) < 0
-            shifted = np.where(wrong, np.where(shifted < 0, EXACT * self.step, -EXACT * self.step), shifted)
-            return np.clip(_divide(shifted, self.step), -EXACT, EXACT)
+            near = np.abs(data.astype(np.float64) - float(self.origin)) < 4e18  # whole numbers may be subtracted there
+            shifted = np.where(near, data, self.origin) - np.int64(self.origin)
+            whole = shifted if self.step == 1 else np.floor_divide(shifted + self.step // 2, self.step)
+            far = np.where(data > self.origin, EXACT, -EXACT)
+            return np.clip(np.where(near, whole, far), -EXACT, EXACT)
         k = np.rint((data.astype(np.float64) * float(self.scale) - self.origin) / self.step)
         return np.clip(k, -float(EXACT), float(EXACT)).astype(np.int64)
 
@@ -69,11 +63,6 @@ class Grid:
     def position(self, value: float | int | Fraction) -> Fraction:
         """Where a value lies among the cells: whole at their centres."""
         return (Fraction(value) * self.scale - self.origin) / self.step
-
-
-def _divide(whole: Array, step: int) -> Array:
-    """Whole numbers over a step, to the nearest whole number."""
-    return whole if step == 1 else np.floor_divide(whole + step // 2, step)
 
 
 def decimals_of(values: Array, precision: int = 53, limit: int = DECIMALS) -> int | None:

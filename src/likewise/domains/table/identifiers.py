@@ -109,19 +109,21 @@ def sounds_like_one(name: str) -> bool:
 
 
 def running(name: str, data: Array, least: int = 50) -> Identifier | None:
-    """The pattern of whole numbers that run: evenly spaced in the order of the rows, or a shuffled run with such a name."""
+    """The pattern of distinct whole numbers that fill their range densely, in any order (some may have been held out).
+
+    Of few numbers, and of numbers spread thinly, only where the name of the column says that it names records.
+    """
     if len(data) < 3:
         return None
     named = sounds_like_one(name)
-    steps = np.diff(data)
-    if (steps == steps[0]).all() and steps[0] != 0 and (named or len(data) >= least):
-        return Identifier("running", next=int(data[-1]) + int(steps[0]), step=int(steps[0]))
     ordered = np.unique(data)
     if len(ordered) < len(data) or not (named or len(data) >= least):
         return None
     first, last = int(ordered[0]), int(ordered[-1])
-    if last - first + 1 <= 1.1 * len(data):
-        return Identifier("running", next=last + 1)
+    step = int(np.gcd.reduce(np.diff(ordered.astype(object))))
+    if (last - first) // step < 2.5 * len(data):
+        falling = bool((np.diff(data) < 0).all())
+        return Identifier("running", next=first - step if falling else last + step, step=-step if falling else step)
     if named:
         return Identifier("digits", next=first, high=last)
     return None

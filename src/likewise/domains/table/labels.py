@@ -12,7 +12,7 @@ from likewise.errors import DataError
 
 
 def read_labels(labels: Any, size: int) -> Source:
-    """Labels of `size` records: a list, array or Series of one each, or a table of several; unnamed ones are "label"."""
+    """Labels of `size` records: a list, array or Series of one each, or a table of several; "label" where unnamed."""
     plain = isinstance(labels, list | tuple) or (isinstance(labels, np.ndarray) and labels.ndim == 1)
     source = _read_array(labels) if plain and not _structured(labels) else read(labels)
     if source.names == ("x0",):

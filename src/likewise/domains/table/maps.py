@@ -27,11 +27,11 @@ def normal_scores(
 ) -> MonotoneMap:
     """The map that makes a column standard normal, from its distinct sorted values and their counts.
 
-    A value's level is its mid-rank: the rows below plus half of its own, over all. Inner knots lie at levels with
-    equal numbers of rows between them; each is the mean of a window of quantiles as wide as the way to the next knot,
-    which takes the noise of single order statistics out of the slopes. Towards the ends knots follow at levels four times
-    rarer each, out to the extremes. Slopes are geometric means of the neighbouring secants, weighted by the lengths of
-    the *other* interval (Gregory and Delbourgo 1982).
+    A value's level is its mid-rank: the rows below plus half of its own, over all. Inner knots lie at levels with equal
+    numbers of rows between them; each is the mean of a window of quantiles as wide as the way to the next knot, which
+    takes the noise of single order statistics out of the slopes. Towards the ends knots follow at levels four times
+    rarer each, out to the extremes. Slopes are geometric means of the neighbouring secants, each weighted by the length
+    of the *other* interval (Gregory and Delbourgo 1982).
 
     Parameters
     ----------

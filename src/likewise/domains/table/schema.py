@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from likewise.domains.table.grids import Grid
+from likewise.domains.table.grids import EXACT, Grid
 from likewise.domains.table.identifiers import Identifier
 from likewise.domains.table.vectors import Array, Family, Scalar, Span, key
 from likewise.events import Categorical, Entry, Quantised, Real
@@ -19,6 +21,8 @@ Kind = Literal["real", "quantised", "categorical", "boolean", "datetime", "text"
 KINDS: tuple[Kind, ...] = (
     "real", "quantised", "categorical", "boolean", "datetime", "text", "identifier", "constant", "ignore",
 )  # fmt: skip
+
+_NEAR = Fraction(1, 10**9)
 
 MODELLED = ("real", "quantised", "categorical", "boolean", "datetime", "text")
 
@@ -168,6 +172,6 @@ class Facts:
             return None
         if self.grid is None:
             return Real(self.map)
-        low = None if self.low is None else int(np.ceil(float(self.grid.position(self.low)) - 1e-9))
-        high = None if self.high is None else int(np.floor(float(self.grid.position(self.high)) + 1e-9))
+        low = None if self.low is None else max(math.ceil(self.grid.position(self.low) - _NEAR), -EXACT)
+        high = None if self.high is None else min(math.floor(self.grid.position(self.high) + _NEAR), EXACT)
         return Quantised(self.map, self.grid.coordinate_step, self.grid.coordinate_origin, low, high)

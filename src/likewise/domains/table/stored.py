@@ -17,8 +17,10 @@ from likewise.domains.table.text_dates import FORMATS
 from likewise.mathematics.monotone import MonotoneMap
 
 _FAMILIES = ("number", "boolean", "label", "moment")
-_PLAIN = ("name", "kind", "family", "whole", "unit", "span", "missing", "missing_share", "distinct", "reserved", "decimals", "low",
-          "high", "text_format")  # fmt: skip
+_PLAIN = (
+    "name", "kind", "family", "whole", "unit", "span", "missing", "missing_share", "distinct", "reserved", "decimals",
+    "low", "high", "text_format",
+)  # fmt: skip
 
 
 def facts_state(facts: Facts, prefix: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -105,7 +107,7 @@ def _scalars(values: Any, state: Mapping[str, Any]) -> tuple[Any, ...]:
         kind = bool
     for value in values:
         _require(isinstance(value, kind), f"the state {value!r} is of another type than its column")
-        _require(not isinstance(value, int) or abs(value) < 2**63, "a state is out of range")
+        _require(not isinstance(value, int) or -(2**63) <= value < 2**63, "a state is out of range")
         _require(not isinstance(value, float) or math.isfinite(value), "a state is not finite")
     return tuple(values)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from likewise.domains.domain import Blanks, Domain
 from likewise.domains.table import columns
+from likewise.domains.table.description import describe
 from likewise.domains.table.evidence import is_blank, understand
 from likewise.domains.table.inference import infer
 from likewise.domains.table.labels import read_labels
@@ -35,14 +36,15 @@ class Table(Domain):
 
     Parameters
     ----------
-    kinds : column -> "real", "quantised", "categorical", "boolean", "datetime", "text", "identifier", "constant", "ignore"
+    kinds : column -> "real", "quantised", "categorical", "boolean", "datetime", "text", "identifier", "constant" or
+        "ignore" (left out of the model, blank in samples)
     steps : column -> the step of its grid
     atoms : column -> the values that carry probability mass of their own
     bounds : column -> (low, high), the closed support; None for an open end
     names : names of the columns of a file without a header
     missing_markers : the cells of a text file that are blanks
-    max_categories, label_numbers, label_rows, atom_share, atom_ratio, atom_rows, max_atoms, identifier_share, tie_share :
-        see `Thresholds`
+    max_categories, label_numbers, label_rows, atom_share, atom_ratio, atom_rows, max_atoms, identifier_share, tie_share
+        Where inference draws its lines, see `Thresholds`.
 
     Attributes
     ----------
@@ -58,8 +60,10 @@ class Table(Domain):
     Notes
     -----
     A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that training
-    records did not have, and a blank in a column that had none are the unseen state of their column (of a boolean column:
-    a DataError). Identifiers are not looked at when records are encoded.
+    records did not have, and a blank in a column that had none are the unseen state of their column (in a boolean
+    column: a DataError). All constant columns share one entry, whose unseen state is any other value. Identifiers are not
+    looked at when records are encoded. Columns of text files are as pandas would read them, but that whole numbers with
+    blanks are "Int64" and truth values with blanks "boolean".
 
     Examples
     --------
@@ -107,7 +111,7 @@ class Table(Domain):
     # -------------------------------------------------------------------------------------------------------- learning
 
     def fit(self, records: Any, labels: Any = None) -> Self:
-        """Learns the schema from training records; DataError where they cannot be used. At least 2 records are needed."""
+        """Learns the schema from at least 2 training records; DataError where they cannot be used."""
         source = self.read(records)
         if len(source) < 2:
             raise DataError(
@@ -247,8 +251,8 @@ class Table(Domain):
         """Records of the kind that `fit` saw.
 
         Identifiers are made anew, constants restored, texts of the pool drawn from it by `generator`. With `given`, what
-        it says of single values stands in the records exactly as given, also in columns that are not modelled; the
-        records of a batch must then be equally many for each record of `given`, those of one in a row.
+        it says of single values stands in the records exactly as given, also in columns that are not modelled; the batch
+        must then hold equally many records for each record of `given`, those of one in a row.
         """
         vectors = self._decoded(self.facts, batch, generator)
         if given is not None:
@@ -279,8 +283,9 @@ class Table(Domain):
         """Evidence from the user's words.
 
         A mapping gives one row: column -> a value, a list or set of values (in which None stands for *missing*), or an
-        interval (low, high) with None for an open end; a list may hold intervals too. An interval holds the atoms within
-        it. None alone says nothing. Records give a row each, a blank meaning unknown. Columns not named are unknown.
+        interval (low, high) with None for an open end, both ends included and atoms within it too; a list may hold
+        intervals as well. None alone says nothing. Records give a row each, a blank meaning unknown. Columns not named
+        are unknown.
         """
         if not isinstance(given, Mapping):
             vectors, size = self._read(given, partial=True)
@@ -334,6 +339,11 @@ class Table(Domain):
             lay_over(facts, made, said[facts.name]) if facts.name in said and facts.kind != "ignore" else made
             for facts, made in zip(self.facts, vectors, strict=True)
         ]
+
+    def describe(self) -> list[dict[str, Any]]:
+        """A row of plain data for each column and label, as `likewise inspect` prints them (see `description`)."""
+        columns_ = [describe(facts) for facts in self.facts]
+        return columns_ + [describe(facts, "label") for facts in self.labels]
 
     # ----------------------------------------------------------------------------------------------------------- state
 

@@ -194,7 +194,7 @@ def _header(path: Path, head: list[str], names: Sequence[str] | None, notes: lis
     for i, name in enumerate(out):
         if name in out[:i]:
             raise DataError(
-                f"The header names {name!r} twice (columns {out.index(name) + 1} and {i + 1}); expected a name of its own "
+                f"The header names {name!r} twice (columns {out.index(name) + 1} and {i + 1}); expected another name "
                 "for each column (a file without a header needs names=)."
             )
     return out, 1

@@ -60,7 +60,8 @@ class Vector:
 
     def scalars(self) -> list[Scalar | None]:
         """The cells as plain Python values, None where blank; moments as whole numbers."""
-        values = [self.levels[i] for i in self.data] if self.family == "label" else self.data.tolist()
+        levels = self.levels or ("",)
+        values = [levels[i] for i in self.data] if self.family == "label" else self.data.tolist()
         return [None if blank else value for value, blank in zip(values, self.missing.tolist(), strict=True)]
 
 
@@ -285,7 +286,8 @@ def to_arrow(vector: Vector, type_: pa.DataType) -> pa.Array:
         codes = pa.array(vector.data, mask=mask).cast(type_.index_type)
         return pa.DictionaryArray.from_arrays(codes, levels, ordered=type_.ordered)
     if vector.family == "label":
-        return pa.array(list(vector.levels), type=type_).take(pa.array(vector.data, mask=mask))
+        levels = pa.array([*vector.levels, None], type=pa.large_string() if type_ == pa.string_view() else type_)
+        return levels.take(pa.array(vector.data, mask=mask)).cast(type_)
     if pa.types.is_decimal(type_):
         scaled = np.rint(vector.data.astype(np.float64) * 10.0**type_.scale)
         cells = [None if blank else Decimal(int(v)).scaleb(-type_.scale) for v, blank in zip(scaled, mask, strict=True)]
