@@ -65,7 +65,7 @@ class Checkpoints:
 
     def write(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
         """A new checkpoint, of the state after `step`; then only the newest two remain."""
-        held = {name: part.detach().cpu().contiguous().clone() for name, part in tensors.items()}
+        held = {name: part.detach().cpu().contiguous() for name, part in tensors.items()}
         text = json.dumps({"format": FORMAT, "fingerprint": self.fingerprint, **header})
         existing = self._files()
         number = _number(existing[-1]) + 1 if existing else 1
@@ -131,9 +131,10 @@ def _read(file: Path) -> Found:
         if metadata["sha256"] != _digest(text, tensors):
             raise damaged
         header: dict[str, Any] = json.loads(text)
-    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+        newer = header["format"] > FORMAT
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise damaged from error
-    if header["format"] > FORMAT:
+    if newer:
         raise ModelFileError(f"The checkpoint {str(file)!r} was written by a later version of likewise.")
     return header, tensors
 

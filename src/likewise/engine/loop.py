@@ -166,9 +166,9 @@ def train(
             validating = standing.step % plan.validate_every == 0
             if not (validating or standing.step % look_every == 0 or standing.step == plan.max_steps):
                 continue
-            now = torch.tensor([time.perf_counter() - start, float(interrupted.is_set())], dtype=torch.float64)
-            seen = torch.cat([now.to(device), *(figures.double() for _, figures in pending)])
-            standing.elapsed, stopping, *looked = processes.mean(seen).tolist()
+            seen = torch.cat([figures for _, figures in pending]).tolist()
+            seen += [time.perf_counter() - start, float(interrupted.is_set())]
+            *looked, standing.elapsed, stopping = processes.mean(seen, device)
             exploded = False
             for (name, _), loss, norm in zip(pending, looked[::2], looked[1::2], strict=True):
                 # A gradient that is not finite has spoilt the weights, whatever the loss was.
@@ -275,7 +275,7 @@ def _validate(family: Learner, judges: Batch, seed: int) -> float:
     noise = _generator(judges.codes.device, seed, "validation")
     family.eval()
     with torch.no_grad():
-        figures = [family.validate(tile, noise).double() for tile in judges.tiles(VALIDATION_TILE)]
+        figures = [family.validate(tile, noise).cpu().double() for tile in judges.tiles(VALIDATION_TILE)]
     family.train()
     return float(torch.cat(figures).mean())
 

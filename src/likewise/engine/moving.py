@@ -60,9 +60,9 @@ class Seat:
         self.focus()
         self._module = processes.wrap(family, device)
         # Biases and gains are not pulled to zero: that would be a statement about the data.
-        matrices = [p for p in self.parameters if p.dim() > 1]
-        vectors = [p for p in self.parameters if p.dim() <= 1]
-        groups = [(matrices, player.weight_decay), (vectors, 0.0)]
+        decaying = [p for p in self.parameters if p.dim() > 1 and player.weight_decay > 0]
+        others = [p for p in self.parameters if p.dim() <= 1 or player.weight_decay == 0]
+        groups = [(decaying, player.weight_decay), (others, 0.0)]
         self.optimiser = torch.optim.AdamW(
             [{"params": group, "weight_decay": decay} for group, decay in groups if group],
             lr=player.learning_rate,

@@ -37,12 +37,14 @@ class Processes:
         places = torch.arange(self.rank, max(len(index), self.rank + 1), self.world, device=index.device)
         return index[places % len(index)]
 
-    def mean(self, figures: Tensor) -> Tensor:
-        """The mean over processes, the same number to the bit in all of them."""
-        if self.world > 1:
-            torch.distributed.all_reduce(figures)
-            figures /= self.world
-        return figures
+    def mean(self, figures: list[float], device: torch.device) -> list[float]:
+        """The means over processes, the same numbers to the bit in all of them."""
+        if self.world == 1:
+            return figures
+        total = torch.tensor(figures, dtype=torch.float64, device=device)
+        torch.distributed.all_reduce(total)
+        means: list[float] = (total / self.world).tolist()
+        return means
 
     def same(self, tensors: Iterable[Tensor]) -> None:
         """Copies what the first process holds to all."""

@@ -19,7 +19,7 @@ REDRAWN = 0.1
 
 
 class Progress:
-    """A progress line: share of the budget, loss, validation figure, rate, time left.
+    """A progress line: share of the budget, time left, rate, validation figure, loss.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Progress:
         if self.enabled:
             self._bar = Bar(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=12),
                 TextColumn("{task.fields[facts]}"),
                 console=self._console,
                 auto_refresh=False,
@@ -68,17 +68,17 @@ class Progress:
         if now - self._last < REDRAWN and not force:
             return
         self._last = now
-        losses = {name: trend.mean for name, trend in standing.trends.items()}
-        facts = [f"{name} loss {loss:.3f}" if len(losses) > 1 else f"loss {loss:.3f}" for name, loss in losses.items()]
+        share, left = outlook(plan, standing, rate)
+        facts = [] if left is None else [f"{clock(left)} left"]
+        if rate > 0:
+            facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
         if standing.curve and standing.curve[-1].figure is not None:
             best = "" if standing.best is None else f" (best {standing.best:.3f})"
             facts.append(f"held-out {standing.curve[-1].figure:.3f}{best}")
+        for name, trend in standing.trends.items():
+            facts.append((f"{name} " if len(standing.trends) > 1 else "") + f"loss {trend.mean:.3f}")
+        # What a narrow terminal cuts off comes last.
         facts.append(f"step {standing.step:,}")
-        if rate > 0:
-            facts.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-        share, left = outlook(plan, standing, rate)
-        if left is not None:
-            facts.append(f"{clock(left)} left")
         total, completed = (None, 0.0) if share is None else (1.0, share)
         self._bar.update(self._task, total=total, completed=completed, facts="  ".join(facts), refresh=True)
 
