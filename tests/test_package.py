@@ -1,6 +1,7 @@
 """The package as a stranger meets it: light to import, complete in its names, truthful in its instructions."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -17,8 +18,9 @@ HEAVY = ("torch", "sklearn", "pandas", "pyarrow", "scipy", "numpy")
 
 def modules_after(code: str) -> set[str]:
     """The modules that a new process has loaded after running the code."""
-    program = f"import sys\nsys.path.insert(0, {str(ROOT / 'src')!r})\n{code}\nprint('\\n'.join(sys.modules), file=sys.stderr)"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = f"import sys\n{code}\nprint(' '.join(sys.modules), file=sys.stderr)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     return set(run.stderr.split())
 
 
@@ -49,7 +51,7 @@ def test_python_m_likewise_is_the_command_line():
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": str(ROOT / "src")},
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
     assert run.stdout.strip() == f"likewise {likewise.__version__}"
 

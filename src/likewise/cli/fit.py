@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from likewise.cli.options import Data, Device, Force, Json, Names, Quiet, Seed, Verbose, split_names
-from likewise.cli.outcome import tell, usage
+from likewise.cli.outcome import Refused, tell
 from likewise.cli.outputs import check_free, write_json
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def fit(
     check_free(json, force)
     if checkpoint.exists() and not resume:
         if not force:
-            raise usage(
+            raise Refused(
                 f"The checkpoint of an interrupted fit lies in {str(checkpoint)!r}: add --resume to go on from it, or "
                 "--force to start anew."
             )
@@ -64,7 +64,7 @@ def fit(
     from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 
     if family not in ESTIMATORS:
-        raise usage(f"There is no family called {family!r}; there are {', '.join(ESTIMATORS)}.")
+        raise Refused(f"There is no family called {family!r}; there are {', '.join(ESTIMATORS)}.")
     common = {"max_time": time, "max_steps": max_steps, "random_state": seed, "device": device}
     domain = Table(names=split_names(names)) if names is not None else None
     model = estimator_class(family)(
@@ -85,9 +85,9 @@ def fit(
 def _model_file(data: str, out: Path | None) -> Path:
     out = out if out is not None else Path(f"{Path(data).stem}.safetensors")
     if out.suffix != ".safetensors":
-        raise usage(f"A model file ends in .safetensors, and {str(out)!r} does not.")
+        raise Refused(f"A model file ends in .safetensors, and {str(out)!r} does not.")
     if not out.parent.is_dir():
-        raise usage(f"The folder {str(out.parent)!r} does not exist.")
+        raise Refused(f"The folder {str(out.parent)!r} does not exist.")
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from likewise.cli.outcome import usage
+from likewise.cli.outcome import Refused
 
 
 def parse(words: Sequence[str], columns: Collection[str], unordered: Collection[str] = ()) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def parse(words: Sequence[str], columns: Collection[str], unordered: Collection[
     for word in words:
         column, said = _split(word, columns)
         if column in given:
-            raise usage(f"--given names {column!r} twice; write a set as {column}=a|b.")
+            raise Refused(f"--given names {column!r} twice; write a set as {column}=a|b.")
         parts = [_part(part, column in unordered) for part in said.split("|")]
         # One interval is a pair, and so is a set of two: only the list tells them apart.
         given[column] = parts[0] if len(parts) == 1 and parts[0] is not None else parts
@@ -38,12 +38,12 @@ def _split(word: str, columns: Collection[str]) -> tuple[str, str]:
     """The column and what is said of it; a column's name may hold equals signs."""
     cuts = [i for i, letter in enumerate(word) if letter == "="]
     if not cuts:
-        raise usage(f"--given {word!r} says nothing: write column=value, column=low..high or column=a|b.")
+        raise Refused(f"--given {word!r} says nothing: write column=value, column=low..high or column=a|b.")
     for cut in reversed(cuts):
         if word[:cut].strip() in columns:
             return word[:cut].strip(), word[cut + 1 :].strip()
     named = ", ".join(repr(column) for column in list(columns)[:12]) + (" and more" if len(columns) > 12 else "")
-    raise usage(f"--given {word!r}: there is no column {word[: cuts[0]].strip()!r}; there are {named}.")
+    raise Refused(f"--given {word!r}: there is no column {word[: cuts[0]].strip()!r}; there are {named}.")
 
 
 def _part(text: str, unordered: bool) -> Any:

@@ -25,7 +25,7 @@ def inspect(
 ) -> None:
     """Say what the columns of a table are taken for, or what a model file holds.
 
-    A model is read without being built: only its description is looked at.
+    Of a model, the schema is read, and the family is not built.
     """
     check_free(json, force)
     found = _model(Path(target)) if Path(target).suffix == ".safetensors" else _data(target, split_names(names))
@@ -34,15 +34,14 @@ def inspect(
         return
     from likewise.cli.tables import facts, grid
 
-    columns = [*found["columns"], *found["labels"]]
-    head = {name: value for name, value in found.items() if name not in ("columns", "labels", "notes")}
-    facts([(name, _cell(value)) for name, value in {**head, "columns": len(columns)}.items()])
+    head = {name: value for name, value in found.items() if name not in ("columns", "notes")}
+    facts([(name, _cell(value)) for name, value in {**head, "columns": len(found["columns"])}.items()])
     for note in found["notes"]:
         typer.echo(f"note: {note}")
     heads = ["column", "kind", "values", "atoms", "missing", "remarks"]
-    rows = [_words(column) for column in columns]
+    rows = [_words(column) for column in found["columns"]]
     told = [i for i in range(len(heads)) if i < 3 or any(row[i] for row in rows)]
-    grid([heads[i] for i in told], [[row[i] for i in told] for row in rows], right=["missing"])
+    grid([heads[i] for i in told], [[row[i] for i in told] for row in rows], right=["missing"], whole=["remarks"])
 
 
 def _data(target: str, names: list[str] | None) -> dict[str, Any]:
@@ -50,90 +49,46 @@ def _data(target: str, names: list[str] | None) -> dict[str, Any]:
 
     table = Table(names=names)
     source = table.read(target)
-    description, _ = table.fit(source).state()
-    return {"data": target, "rows": len(source), **_schema(description)}
+    table.fit(source)
+    return {"data": target, "rows": len(source), "notes": table.notes, "columns": table.describe()}
 
 
 def _model(path: Path) -> dict[str, Any]:
+    from likewise import storage
+    from likewise.domains.table import Table
     from likewise.errors import ModelFileError
     from likewise.estimators.files import describe
 
     header = describe(path)
+    tensors = {name.removeprefix("domain."): tensor for name, tensor in storage.read(path)[1].items()}
     try:
-        training = {name: value for name, value in header["training"].items() if not isinstance(value, dict | list)}
-        return {
-            "model": str(path),
-            "bytes": path.stat().st_size,
-            "family": header["family"],
-            "parameters": header["parameters"],
-            "seed": header["seed"],
-            "training": training,
-            **_schema(header["domain"]["description"]),
-        }
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        table = Table.restore(header["domain"]["description"], tensors)
+    except Exception as error:  # the description comes from a file that nobody trusts
         raise ModelFileError(f"{str(path)!r} does not describe its columns as a model does.") from error
-
-
-def _schema(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Notes, columns and labels of a table's description."""
     return {
-        "notes": [str(note) for note in description["notes"]],
-        "columns": [_column(column) for column in description["columns"]],
-        "labels": [_column(column) for column in description["labels"]],
+        "model": str(path),
+        "bytes": path.stat().st_size,
+        "family": header["family"],
+        "hyper-parameters": header["parameters"],
+        "seed": header["seed"],
+        "training": {name: fact for name, fact in header["training"].items() if not isinstance(fact, dict | list)},
+        "notes": table.notes,
+        "columns": table.describe(),
     }
-
-
-def _column(column: Mapping[str, Any]) -> dict[str, Any]:
-    """What a person wants to know of a column; moments as texts."""
-    valued, grid = column["map"] is not None, column["grid"]
-    states = [_written(column, state) for state in column["states"]]
-    low, high = (_written(column, end) for end in column["limits"]) if valued else (None, None)
-    decimal = valued and grid is not None and column["family"] == "number"
-    return {
-        "name": str(column["name"]),
-        "kind": str(column["kind"]),
-        "distinct": column["distinct"],
-        "low": low,
-        "high": high,
-        "step": grid["step"] / 10 ** grid["decimals"] if decimal else None,
-        "atoms": states if valued else [],
-        "states": [] if valued else states,
-        "missing_share": column["missing_share"],
-        "remarks": list(column["warnings"]),
-    }
-
-
-def _written(column: Mapping[str, Any], value: Any) -> Any:
-    """A value as a person writes it; moments are stored as whole units since 1970."""
-    if column["family"] == "moment":
-        import numpy as np
-
-        return str(np.datetime64(int(value), column["unit"])).replace("T00:00:00", "").replace("T", " ")
-    return value
 
 
 def _words(column: Mapping[str, Any]) -> list[str]:
     """The cells of a column's row."""
-    kind = column["kind"]
-    if column["step"] is not None:
-        kind += f", step {column['step']:g}"
-    elif column["states"] and kind not in ("constant", "boolean"):
-        kind += f", {column['distinct']:,} values"
-    values = _listed(column["states"], " | ")
-    if column["low"] is not None:
-        values = f"{_short(column['low'])} .. {_short(column['high'])}"
-    missing = f"{column['missing_share']:.1%}" if column["missing_share"] else ""
-    return [column["name"], kind, values, _listed(column["atoms"], ", "), missing, "; ".join(column["remarks"])]
-
-
-def _listed(values: list[Any], between: str, most: int = 5) -> str:
-    shown = between.join(_short(value) for value in values[:most])
-    return shown + (f"{between}{len(values) - most:,} more" if len(values) > most else "")
-
-
-def _short(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else f"{text[:23]}…"
+    name, kind = str(column["name"]), str(column["kind"])
+    if column["role"] != "column":
+        name += f" ({column['role']})"
+    if kind == "quantised":
+        kind += f", step {column['step']}"
+    elif kind in ("categorical", "text"):
+        kind += f", {column['distinct']:,} value" + ("s" if column["distinct"] != 1 else "")
+    values = column["range"] or " | ".join(column["categories"])
+    missing = f"{column['missing']:.1%}" if column["missing"] else ""
+    return [name, kind, values, ", ".join(column["atoms"]), missing, "; ".join(column["warnings"])]
 
 
 def _cell(value: Any) -> str:

@@ -19,6 +19,10 @@ EXIT_CODES = "Exit codes: 0 done, 1 failure, 2 wrong usage or unusable data, 130
 FAILURE, UNUSABLE, INTERRUPTED = 1, 2, 130
 
 
+class Refused(Exception):
+    """What a command was asked to do does not go together, or would overwrite something."""
+
+
 class Verbs(TyperGroup):
     """The group of verbs; whatever one of them raises on purpose becomes a sentence and an exit code."""
 
@@ -43,7 +47,7 @@ def sentences() -> Iterator[None]:
     except KeyboardInterrupt as interruption:
         tell(f"Interrupted{': ' + str(interruption) if str(interruption) else '.'}")
         raise typer.Exit(INTERRUPTED) from None
-    except (DataError, NotSupported, ModelFileError) as error:
+    except (Refused, DataError, NotSupported, ModelFileError) as error:
         raise _end(error, UNUSABLE) from None
     except (TrainingDiverged, LikewiseError) as error:
         raise _end(error, FAILURE) from None
@@ -73,8 +77,3 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     tell(f"Warning: {message}")
-
-
-def usage(message: str) -> typer.BadParameter:
-    """The error of a command that was not written as it should be."""
-    return typer.BadParameter(message)

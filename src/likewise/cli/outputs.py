@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from likewise.atomic import atomic_path
-from likewise.cli.outcome import usage
+from likewise.cli.outcome import Refused
 
 STDOUT = "-"
 
@@ -19,17 +19,17 @@ def check_free(path: Path | str | None, force: bool) -> None:
         return
     path = Path(path)
     if path.is_dir():
-        raise usage(f"{str(path)!r} is a folder; expected a file.")
+        raise Refused(f"{str(path)!r} is a folder; expected a file.")
     if path.exists() and not force:
-        raise usage(f"{str(path)!r} exists: name another file, or add --force to overwrite it.")
+        raise Refused(f"{str(path)!r} exists: name another file, or add --force to overwrite it.")
     if not path.parent.is_dir():
-        raise usage(f"The folder {str(path.parent)!r} does not exist.")
+        raise Refused(f"The folder {str(path.parent)!r} does not exist.")
 
 
 def check_table(path: Path | None) -> None:
     """Refuses an ending that names no format."""
     if path is not None and path.suffix.lower() not in (".csv", ".parquet", ".pq"):
-        raise usage(f"A table is written as .csv or .parquet, and {str(path)!r} ends in neither.")
+        raise Refused(f"A table is written as .csv or .parquet, and {str(path)!r} ends in neither.")
 
 
 def write_table(records: Any, names: list[str], path: Path | None) -> None:

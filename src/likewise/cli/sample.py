@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from likewise.cli.options import Force, Json, Model, Quiet, Seed
-from likewise.cli.outcome import tell, usage
+from likewise.cli.outcome import Refused, tell
 from likewise.cli.outputs import STDOUT, check_free, check_table, write_json, write_table
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sample(
     With --json, facts about the sample (not the records) are written as JSON.
     """
     if json == STDOUT and out is None:
-        raise usage("The records and --json - would both go to stdout: name a file with --out.")
+        raise Refused("The records and --json - would both go to stdout: name a file with --out.")
     check_table(out)
     check_free(out, force)
     check_free(json, force)
