@@ -27,7 +27,7 @@ def log_mass(low: Tensor, high: Tensor) -> Tensor:
     >>> round(log_mass(at(40.0), at(1e6)).item(), 6)
     -804.608442
     """
-    low, high = torch.broadcast_tensors(low.double(), high.double())
+    low, high = low.double(), high.double()
     flip = low + high > 0  # the left tail keeps its digits, the right one does not
     a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
     log_b = torch.special.log_ndtr(b)
@@ -41,8 +41,8 @@ def log_mass(low: Tensor, high: Tensor) -> Tensor:
 
 
 def quantile(u: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """The value below which lies the share `u` of the normal restricted to [low, high]; float64, within the interval."""
-    u, low, high = torch.broadcast_tensors(u.double(), low.double(), high.double())
+    """The value below which lies the share `u` of the normal restricted to [low, high]; float64."""
+    u, low, high = u.double(), low.double(), high.double()
     flip = low + high > 0
     a, b, u = torch.where(flip, -high, low), torch.where(flip, -low, high), torch.where(flip, 1 - u, u)
     log_a, log_b = torch.special.log_ndtr(a), torch.special.log_ndtr(b)

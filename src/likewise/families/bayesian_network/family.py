@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ class BayesianNetworkFamily(Family):
         max_states: int = 1 << 22,
         network: dict[str, Any] | None = None,
     ) -> None:
-        edges = structure if isinstance(structure, str) else [[_position(event, end) for end in edge] for edge in structure]
+        edges = structure if isinstance(structure, str) else [_edge(event, edge) for edge in structure]
         super().__init__(event, {
             "structure": edges, "conditionals": conditionals, "score": score,
             "equivalent_sample_size": equivalent_sample_size, "max_parents": max_parents, "max_bins": max_bins,
@@ -100,8 +100,6 @@ class BayesianNetworkFamily(Family):
         _positive("equivalent_sample_size", equivalent_sample_size)
         if smoothing != "auto":
             _positive("smoothing", smoothing)
-        if isinstance(edges, list) and any(len(edge) != 2 for edge in edges):
-            raise ValueError("An edge is a pair (parent, child).")
         if structure == "ordered" and conditionals == "tables":
             raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
         self.network: DiscreteNetwork | None = None
@@ -148,11 +146,12 @@ class BayesianNetworkFamily(Family):
                 "cells": sum(partition.cells for partition in found.partitions)}
 
     def _install(self, found: learning.Learned) -> None:
+        backs_off = self.settings["smoothing"] == "auto"
         self.settings["network"] = {
             "grains": found.grains,
             "conditionals": [
                 {"parents": part.parents, "splits": getattr(part, "splits", None),
-                 "smoothing": None if self.settings["smoothing"] != "auto" else [smoothing.strength, smoothing.discount]}
+                 "smoothing": [smoothing.strength, smoothing.discount] if backs_off else None}
                 for part, smoothing in zip(found.partitions, found.smoothings, strict=True)
             ],
         }
@@ -214,12 +213,14 @@ class BayesianNetworkFamily(Family):
         return Draws(self._fitted().conditional(evidence, draws, generator))
 
 
-def _position(event: Event, end: Any) -> int:
-    if isinstance(end, str):
-        return event.index(end)
-    if type(end) is not int or not 0 <= end < len(event):
-        raise ValueError(f"An edge joins columns by name or number; {end!r} is neither.")
-    return cast(int, end)
+def _edge(event: Event, edge: Any) -> list[int]:
+    """An edge by numbers, from names or numbers."""
+    if not isinstance(edge, list | tuple) or len(edge) != 2:
+        raise ValueError("An edge is a pair (parent, child).")
+    ends = [event.index(end) if isinstance(end, str) else end for end in edge]
+    if not all(type(end) is int and 0 <= end < len(event) for end in ends) or ends[0] == ends[1]:
+        raise ValueError(f"An edge joins two columns by name or number; {edge!r} does not.")
+    return ends
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...], also: bool = False) -> None:

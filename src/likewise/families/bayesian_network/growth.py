@@ -89,7 +89,7 @@ def _grow(
 ) -> tuple[list[Any], Floats]:
     """Splits in preorder with positions among `parents`, and the gain of each parent in nats."""
     rows = len(child.states)
-    table = np.arange(rows + 1) * np.log(np.maximum(np.arange(rows + 1), 1))  # n log n
+    table: Floats = np.arange(rows + 1) * np.log(np.maximum(np.arange(rows + 1), 1))  # n log n
     price = penalty * 0.5 * np.log(max(rows, 2))
     gains = np.zeros(len(parents))
     tree: list[dict[str, Any]] = [{}]
@@ -107,9 +107,10 @@ def _grow(
         best = np.zeros(len(names))
         choice: list[tuple[int, Any] | None] = [None] * len(names)
         for position, part in enumerate(parents):
-            counts = np.bincount((node * part.groups + seen[position]) * child.groups + target,
+            counts: Any = np.bincount((node * part.groups + seen[position]) * child.groups + target,
                                  minlength=len(names) * part.groups * child.groups)
-            gain, left = _best_split(counts.reshape(len(names), part.groups, child.groups), part.ordered, table, min_rows)
+            counts = counts.reshape(len(names), part.groups, child.groups)
+            gain, left = _best_split(counts, part.ordered, table, min_rows)
             gain = gain - here
             for at in np.flatnonzero((gain > cost) & (gain > best + 1e-9)):
                 best[at], choice[at] = gain[at], (position, left[at])
@@ -186,7 +187,7 @@ def _best_split(counts: Any, ordered: int, table: Floats, min_rows: int) -> tupl
 
 
 def _leading_scores(counts: Any) -> Floats:
-    """A number for each group (nodes, groups): its place on the direction along which child distributions differ most."""
+    """The place of each group (nodes, groups) on the direction along which child distributions differ most."""
     size = counts.sum(2, keepdims=True)
     share = counts / np.maximum(size, 1)
     total = counts.sum(1, keepdims=True)

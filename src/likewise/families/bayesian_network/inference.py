@@ -187,7 +187,7 @@ def row_limit(peak: int, max_memory: int, what: str) -> int:
     rows = max_memory // (8 * peak)
     if rows < 1:
         raise NotSupported(
-            f"Exact inference here needs a table of {peak:.3g} states ({8 * peak / 2**30:.3g} GiB), more than max_memory "
-            f"allows ({max_memory / 2**30:.3g} GiB): {what}"
+            f"Exact inference here needs a table of {peak:.3g} states ({8 * peak / 2**30:.3g} GiB), more than "
+            f"max_memory allows ({max_memory / 2**30:.3g} GiB): {what}"
         )
     return rows

@@ -12,7 +12,7 @@ from torch import Tensor
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.binning import Binning, bin_values
 from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.growth import Column, column, grow
+from likewise.families.bayesian_network.growth import column, grow
 from likewise.families.bayesian_network.inference import plan
 from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.partitions import Integers, Partition, Table, Tree
@@ -267,13 +267,15 @@ def uniform(size: int, unseen: int | None) -> Floats:
     base = np.ones(size)
     if unseen is not None and size > 1:
         base[unseen] = 0.0
-    return base / base.sum()
+    shares: Floats = base / base.sum()
+    return shares
 
 
 def dirichlet(counts: Floats, pseudo: float, unseen: int | None) -> Floats:
     """Posterior means (cells, states) with `pseudo` counts for every state."""
-    table: Floats = counts + pseudo * (uniform(counts.shape[1], unseen) > 0)
-    return table / table.sum(1, keepdims=True)
+    raised = counts + pseudo * (uniform(counts.shape[1], unseen) > 0)
+    table: Floats = raised / raised.sum(1, keepdims=True)
+    return table
 
 
 def backed_off(partition: Partition, counts: Floats, smoothing: Smoothing, unseen: int | None) -> Floats:

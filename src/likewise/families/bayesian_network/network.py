@@ -68,8 +68,8 @@ class DiscreteNetwork(nn.Module):
         self.parents: list[list[int]] = []
         for i, part in enumerate(conditionals):
             parents, splits = part["parents"], part["splits"]
-            valid = isinstance(parents, list) and all(type(p) is int and 0 <= p < len(event) and p != i for p in parents)
-            if not valid or len(set(parents)) < len(parents):
+            known = isinstance(parents, list) and all(type(p) is int and 0 <= p < len(event) for p in parents)
+            if not known or i in parents or len(set(parents)) < len(parents):
                 raise ValueError("Parents are different columns of the event.")
             sizes = [self.nodes.sizes[p] for p in parents]
             partition = Table(parents, sizes) if splits is None else Tree(parents, sizes, splits)

@@ -227,6 +227,10 @@ class Nodes(nn.Module):
         if evidence is None:
             return drawn
         known = evidence.status == Status.OBSERVED
-        return Batch(*(torch.where(known, kept.to(new.dtype), new) for kept, new in (
-            (evidence.codes, drawn.codes), (evidence.values, drawn.values), (evidence.lower, drawn.lower),
-            (evidence.width, drawn.width))), torch.zeros_like(evidence.status))
+        return Batch(
+            torch.where(known, evidence.codes, drawn.codes),
+            torch.where(known, evidence.values.double(), drawn.values),
+            torch.where(known, evidence.lower.double(), drawn.lower),
+            torch.where(known, evidence.width.double(), drawn.width),
+            torch.zeros_like(evidence.status),
+        )

@@ -1,7 +1,7 @@
-"""How a node looks at its parents: a partition of their joint states into cells, each with a distribution of its own.
+"""How a node looks at its parents: a partition of their joint states into cells, each with its own distribution.
 
-A full table has a cell for every configuration of the parents. A tree splits on one parent at a time, so that a node can
-have many parents and few cells (context-specific independence: Boutilier et al. 1996; learned as by Friedman and
+A full table has a cell for every configuration of the parents. A tree splits on one parent at a time, so that a node
+can have many parents and few cells (context-specific independence: Boutilier et al. 1996; learned as by Friedman and
 Goldszmidt 1996). Both know their coarser partitions, towards which the parameters of a cell are smoothed.
 """
 

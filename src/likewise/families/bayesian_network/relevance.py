@@ -1,9 +1,9 @@
 """What a pattern of evidence leaves to sum over: relevant nodes, classes of their states, factors, a plan.
 
 Nodes below which nothing is known sum to one and are left out. Observed nodes are gathered away. States of a node
-between which no relevant child can tell are one class. A tree enters as the table over its parents that are not observed
-or, where that would be large, as one more variable, its cell, with a small factor for each such parent: whether the
-parent's state can lead to the cell. The plan tries both.
+between which no relevant child can tell are one class. A tree enters as the table over its parents that are not
+observed or, where that would be large, as one more variable, its cell, with a small factor for each such parent:
+whether the parent's state can lead to the cell. The plan tries both.
 """
 
 from __future__ import annotations
@@ -220,4 +220,5 @@ def _classes(network: DiscreteNetwork, i: int, needed: set[int]) -> Integers:
         signature += (mask * names[:, None]).sum(0, dtype=np.uint64)
     first = np.unique(signature, return_index=True)[1]
     ordered = signature[np.sort(first)]
-    return (signature[:, None] == ordered[None, :]).argmax(1)
+    classes: Integers = (signature[:, None] == ordered[None, :]).argmax(1)
+    return classes

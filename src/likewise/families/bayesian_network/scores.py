@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.special import gammaln
 
 from likewise.families.bayesian_network.partitions import Integers
 
@@ -80,12 +79,16 @@ class FamilyScores:
             return float(fit - 0.5 * math.log(max(self.rows, 1)) * cells * (size - 1))
         prior = self.equivalent_sample_size / cells
         seen, full = counts[counts > 0], total[total > 0]  # the others contribute nothing
-        return float((gammaln(prior) - gammaln(prior + full)).sum()
-                     + (gammaln(prior / size + seen) - gammaln(prior / size)).sum())
+        return (len(full) * math.lgamma(prior) - _log_gammas(prior + full)
+                + _log_gammas(prior / size + seen) - len(seen) * math.lgamma(prior / size))
 
 
 def _n_log_n(counts: Floats) -> float:
     return float((counts * np.log(np.maximum(counts, 1.0))).sum())
+
+
+def _log_gammas(x: Floats) -> float:
+    return float(torch.lgamma(torch.from_numpy(x)).sum())
 
 
 def pair_counts(states: Integers, sizes: list[int], rows_at_once: int = 4096) -> Floats:
@@ -102,7 +105,7 @@ def pair_counts(states: Integers, sizes: list[int], rows_at_once: int = 4096) ->
 
 
 def mutual_information(states: Integers, sizes: list[int]) -> Floats:
-    """The empirical mutual information of every pair of columns in nats, (columns, columns); entropies on the diagonal."""
+    """Empirical mutual information of all pairs of columns in nats (columns, columns); entropies on the diagonal."""
     counts = pair_counts(states, sizes)
     first = np.cumsum([0, *sizes])
     rows = max(len(states), 1)

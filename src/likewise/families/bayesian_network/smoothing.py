@@ -49,7 +49,7 @@ def group_counts(counts: Floats, hierarchy: Hierarchy) -> Floats:
 
 
 def smoothed(totals: Floats, hierarchy: Hierarchy, smoothing: Smoothing, base: Floats) -> Floats:
-    """The distribution (groups, states) of every group, from the counts of all groups; `base` lies above the coarsest."""
+    """The distribution (groups, states) of every group from the counts of all; `base` lies above the coarsest."""
     strength, discount = smoothing.strength, smoothing.discount
     out = np.empty_like(totals)
     for depth in range(int(hierarchy.depth[-1]) + 1):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from likewise.families.bayesian_network.partitions import Bools, Integers
-from likewise.families.bayesian_network.scores import FamilyScores, Floats, mutual_information
+from likewise.families.bayesian_network.scores import Floats, mutual_information
 
 TIE = 1e-7
 """Scores of equivalent graphs differ by rounding alone: gains are compared on this grid, relative to the row count."""
@@ -22,14 +21,24 @@ def chow_liu(states: Integers, sizes: list[int]) -> list[list[int]]:
     The root is the column that tells most about all others.
     """
     information = mutual_information(states, sizes)
-    columns = len(sizes)
     np.fill_diagonal(information, 0.0)
-    # The sparse solver reads 0 as "no edge" and seeks the smallest total.
-    cost = np.triu(information.max(initial=0.0) + 1.0 - information, 1)
-    tree = minimum_spanning_tree(csr_matrix(cost))
-    root = int(information.sum(1).argmax()) if columns else 0
-    above = breadth_first_order(tree, root, directed=False)[1] if columns > 1 else np.array([-9999] * columns)
-    return [[int(parent)] if parent >= 0 else [] for parent in above]
+    return _spanning_tree(information, int(information.sum(1).argmax()))
+
+
+def _spanning_tree(weights: Floats, root: int) -> list[list[int]]:
+    """The parents of each node in the spanning tree of largest total weight (Prim 1957)."""
+    count = len(weights)
+    parents: list[list[int]] = [[] for _ in range(count)]
+    outside = np.ones(count, dtype=bool)
+    outside[root] = False
+    best, link = weights[root].copy(), np.full(count, root)
+    for _ in range(count - 1):
+        node = int(np.where(outside, best, -np.inf).argmax())
+        parents[node] = [int(link[node])]
+        outside[node] = False
+        closer = outside & (weights[node] > best)
+        best[closer], link[closer] = weights[node][closer], node
+    return parents
 
 
 def column_ranks(states: Integers, sizes: list[int]) -> Integers:
@@ -42,6 +51,16 @@ def column_ranks(states: Integers, sizes: list[int]) -> Integers:
     return ranks
 
 
+class Scorer(Protocol):
+    """Decomposable scores of the families of `len(scorer)` nodes."""
+
+    rows: int
+
+    def __len__(self) -> int: ...
+
+    def family(self, child: int, parents: frozenset[int]) -> float: ...
+
+
 class HillClimb:
     """Greedy search over acyclic graphs by adding, deleting and reversing one edge (Heckerman et al. 1995).
 
@@ -50,7 +69,7 @@ class HillClimb:
 
     Parameters
     ----------
-    scores : FamilyScores
+    scores : FamilyScores, or anything that scores families
     ranks : int64 (columns,)
         Which column goes first where two moves gain the same.
     max_parents : int
@@ -58,7 +77,7 @@ class HillClimb:
         How many moves beyond a local optimum are tried, never undoing one of the last `tabu` moves.
     """
 
-    def __init__(self, scores: FamilyScores, ranks: Integers, max_parents: int, tabu: int = 0) -> None:
+    def __init__(self, scores: Scorer, ranks: Integers, max_parents: int, tabu: int = 0) -> None:
         self.scores, self.ranks, self.max_parents, self.tabu = scores, ranks, max_parents, tabu
         count = len(scores)
         self.parents: list[frozenset[int]] = [frozenset() for _ in range(count)]
@@ -126,9 +145,9 @@ class HillClimb:
     def _turned(self) -> Floats:
         """[u, v]: the gain of giving u the parent v, for edges u -> v."""
         out = np.full(self.change.shape, -math.inf)
-        for parent, child in np.argwhere(self.edges):
+        for parent, child in np.argwhere(self.edges).tolist():
             own = self.parents[parent]
-            out[parent, child] = self.scores.family(int(parent), own | {int(child)}) - self.scores.family(int(parent), own)
+            out[parent, child] = self.scores.family(parent, own | {child}) - self.scores.family(parent, own)
         return out
 
     def _take(self, name: str, parent: int, child: int) -> None:
