@@ -134,6 +134,15 @@ def test_only_the_same_fit_goes_on(tmp_path: Path) -> None:
         go_on(Duel())
 
 
+def test_going_on_with_learned_weights_goes_on_from_those_alone(tmp_path: Path) -> None:
+    plan, first, other = Plan(max_steps=5), Gaussian(), Gaussian()
+    other.mean.data.add_(1)
+    train(first, TRAIN, HELD_OUT, plan, seed=0, fresh=False, checkpoint=tmp_path)
+    with pytest.raises(DataError, match="weights was"):
+        train(other, TRAIN, HELD_OUT, plan, seed=0, fresh=False, checkpoint=tmp_path, resume=True)
+    train(Gaussian(), TRAIN, HELD_OUT, plan, seed=0, fresh=False, checkpoint=tmp_path, resume=True)
+
+
 def test_every_value_of_the_records_counts() -> None:
     other = TRAIN.rows(torch.arange(300))
     other.width[7, 1] += 1e-9

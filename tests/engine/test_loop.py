@@ -115,6 +115,19 @@ def test_every_record_is_seen_once_a_pass() -> None:
     assert torch.equal(torch.cat(shares).sort().values, minibatches(3).sort().values)
 
 
+def test_only_a_fresh_fit_prepares_the_family() -> None:
+    class Prepared(Gaussian):
+        def prepare(self, train: Batch, generator: torch.Generator) -> None:
+            with torch.no_grad():
+                self.mean.fill_(float(len(train)))
+
+    family = Prepared(learning_rate=1e-6)
+    train(family, TRAIN, HELD_OUT, Plan(max_steps=1), seed=0)
+    assert family.mean.tolist() == pytest.approx([1000.0] * 2, abs=0.1)
+    train(family, TRAIN.rows(slice(0, 10)), HELD_OUT, Plan(max_steps=1), seed=0, fresh=False)
+    assert family.mean.tolist() == pytest.approx([1000.0] * 2, abs=0.1)
+
+
 # ------------------------------------------------------------------------------------------------------------- schedule
 
 

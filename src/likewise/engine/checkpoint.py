@@ -153,15 +153,19 @@ def _bytes(tensor: Tensor) -> memoryview:
     return content
 
 
-def fingerprint(learner: Learner, train: Batch, held_out: Batch, plan: Plan, seed: int) -> dict[str, Any]:
-    """What a fit is made of: family and settings, records, plan and seed. How often it is saved does not matter."""
+def fingerprint(learner: Learner, train: Batch, held_out: Batch, plan: Plan, seed: int, fresh: bool) -> dict[str, Any]:
+    """What a fit is made of: family and settings, records, plan and seed. How often it is saved does not matter.
+
+    The first weights belong to it where earlier learning goes on; else seed and settings stand for them.
+    """
     assert isinstance(learner, nn.Module)
-    shapes = {name: list(part.shape) for name, part in learner.state_dict().items()}
+    weights = learner.state_dict()
+    shapes = json.dumps({name: list(part.shape) for name, part in weights.items()}, sort_keys=True)
     settings = {name: value for name, value in asdict(plan).items() if not name.startswith("checkpoint_")}
     return {
         "family": learner.name,
         "settings": json.dumps(strict(learner.settings), sort_keys=True, default=str),
-        "weights": _short(json.dumps(shapes, sort_keys=True).encode()),
+        "weights": _digest(shapes, {} if fresh else weights)[:16],
         "training records": describe(train),
         "held-out records": describe(held_out),
         "seed": seed,
@@ -179,7 +183,3 @@ def describe(batch: Batch) -> str:
         digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
         digest.update(_bytes(part))
     return f"{len(batch)} x {batch.codes.shape[1]} ({digest.hexdigest()[:16]})"
-
-
-def _short(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -87,7 +87,7 @@ def train(
     assert plan.validate_every is not None
     keeper = found = None
     if checkpoint is not None:
-        facts = fingerprint(family, train, held_out, plan, seed)
+        facts = fingerprint(family, train, held_out, plan, seed, fresh)
         keeper = Checkpoints(checkpoint, facts, plan.checkpoint_seconds, plan.checkpoint_steps)
         found = keeper.newest() if resume else None
 
