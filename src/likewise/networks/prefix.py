@@ -24,11 +24,14 @@ class Residual(nn.Module):
         nn.init.zeros_(self.narrow.bias)
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The layer; in training with dropout noise from `generator` (torch's own dropout knows no generators)."""
+        """The layer (B, T, width); in training with dropout from `generator`, the same units for all targets of a record.
+
+        Torch's own dropout knows no generators. Sharing the units costs a T-th of the noise (Gal and Ghahramani 2016).
+        """
         change: Tensor = self.narrow(F.gelu(self.widen(self.norm(h))))
         if self.training and self.dropout > 0:
-            keep = torch.empty_like(change).bernoulli_(1 - self.dropout, generator=generator)
-            change = change * keep / (1 - self.dropout)
+            keep = torch.empty_like(change[:, :1]).bernoulli_(1 - self.dropout, generator=generator)
+            change = change * (keep / (1 - self.dropout))
         return h + change
 
 
@@ -66,6 +69,7 @@ class PrefixNetwork(nn.Module):
         self.value_entries = event.value_entries
         self._value_slot = {i: slot for slot, i in enumerate(event.value_entries)}
         self._code_start = _starts(event.code_sizes)
+        self._output_sizes = list(outputs)
         self._output_start = _starts(outputs)
         self._unseen = tuple(entry.unseen for entry in event.all)
         self.bump_centres = nn.Buffer(torch.linspace(-3, 3, bumps))
@@ -119,11 +123,13 @@ class PrefixNetwork(nn.Module):
         h = context + self.target[list(entries)]
         for layer in self.layers:
             h = layer(h, generator)
-        h = self.norm(h)
-        return [
-            F.linear(h[:, t], self.output_weight[self.outputs(i)], self.output_bias[self.outputs(i)])
-            for t, i in enumerate(entries)
-        ]
+        # Splitting rather than slicing: the gradient of the parts is put together once, not added up entry by entry.
+        contexts = self.norm(h).unbind(1)
+        if len(entries) == 1:
+            at = self.outputs(entries[0])
+            return [F.linear(contexts[0], self.output_weight[at], self.output_bias[at])]
+        weight, bias = self.output_weight.split(self._output_sizes), self.output_bias.split(self._output_sizes)
+        return [F.linear(h, weight[i], bias[i]) for h, i in zip(contexts, entries, strict=True)]
 
 
 def _starts(sizes: SequenceOf[int]) -> tuple[int, ...]:
