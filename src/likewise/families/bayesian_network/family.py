@@ -9,17 +9,19 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 import torch
 
-from likewise.errors import NotSupported
+from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network import learning
+from likewise.families.bayesian_network import gaussian_learning, learning
+from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.scores import ScoreName
-from likewise.families.bayesian_network.smoothing import Smoothing
 from likewise.families.family import Draws, Family, LogProb
 
 Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
 Conditionals = Literal["trees", "tables"]
 ValueModel = Literal["bins", "linear_gaussian"]
+
+Network = DiscreteNetwork | LinearGaussianNetwork
 
 LIMIT = 1 << 16
 """No setting that counts something may be larger."""
@@ -102,13 +104,25 @@ class BayesianNetworkFamily(Family):
             _positive("smoothing", smoothing)
         if structure == "ordered" and conditionals == "tables":
             raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
-        self.network: DiscreteNetwork | None = None
+        if values == "linear_gaussian" and structure == "ordered":
+            raise ValueError("structure='ordered' needs values='bins'.")
+        self.network: Network | None = None
         if network is not None:
             if not isinstance(network, dict):
                 raise TypeError("The network of a model is a dictionary.")
-            for part in network["conditionals"]:
-                _smoothing(part["smoothing"])
-            self.network = DiscreteNetwork(event, network["grains"], network["conditionals"], max_memory)
+            self.network = self._build(network)
+
+    def _build(self, network: dict[str, Any]) -> Network:
+        for part in network["conditionals"]:
+            if part["smoothing"] is not None:
+                learning.smoothing_of(part["smoothing"])
+        memory = self.settings["max_memory"]
+        if self.settings["values"] == "bins":
+            return DiscreteNetwork(self.event, network["grains"], network["conditionals"], memory)
+        for part in network["regressions"]:
+            if part is not None:
+                _positive("strength", part["strength"])
+        return LinearGaussianNetwork(self.event, network["conditionals"], network["regressions"], memory)
 
     # ------------------------------------------------------------------------------------------------------ learning
 
@@ -123,78 +137,41 @@ class BayesianNetworkFamily(Family):
             if not batch.fully_observed:
                 raise NotSupported("A Bayesian network learns from rows whose every entry is observed (observed to be "
                                    "missing is fine).")
+        if not len(train):
+            raise DataError("There are no rows to learn from.")
         if partial and self.network is not None:
-            self._add_counts(self.network, train)
+            self._add_rows(self.network, train)
             return {"added_rows": len(train)}
         if not len(held_out):
             order = np.random.default_rng(seed).permutation(len(train))
-            share = torch.from_numpy(np.sort(order[: max(len(train) // 10, 1)]))
-            held_out = train.rows(share)
+            held_out = train.rows(torch.from_numpy(np.sort(order[: max(len(train) // 10, 1)])))
+        learner = learning.fit if self.settings["values"] == "bins" else gaussian_learning.fit
+        network, description, record = learner(
+            self.event, train, held_out, self._options(), self.settings["max_memory"])
+        self.network = network
+        self.settings["network"] = description
+        return record
+
+    def _options(self) -> learning.Options:
         own = self.settings
-        structure = own["structure"]
-        options = learning.Options(
-            structure, own["conditionals"], own["score"], own["equivalent_sample_size"], own["max_parents"],
-            own["max_bins"], None if own["smoothing"] == "auto" else own["smoothing"], own["tabu"],
+        return learning.Options(
+            own["structure"], own["conditionals"], own["score"], own["equivalent_sample_size"], own["max_parents"],
+            own["max_bins"], None if own["smoothing"] == "auto" else float(own["smoothing"]), own["tabu"],
             own["max_states"],
         )
-        found = learning.learn(self.event, train, held_out, options)
-        self._install(found)
-        assert self.network is not None
-        score = float(self.network.log_prob(held_out).mean())
-        return {**found.notes, "held_out_log_prob": score,
-                "edges": sum(len(above) for above in self.network.parents),
-                "cells": sum(partition.cells for partition in found.partitions)}
 
-    def _install(self, found: learning.Learned) -> None:
-        backs_off = self.settings["smoothing"] == "auto"
-        self.settings["network"] = {
-            "grains": found.grains,
-            "conditionals": [
-                {"parents": part.parents, "splits": getattr(part, "splits", None),
-                 "smoothing": [smoothing.strength, smoothing.discount] if backs_off else None}
-                for part, smoothing in zip(found.partitions, found.smoothings, strict=True)
-            ],
-        }
-        network = DiscreteNetwork(self.event, self.settings["network"]["grains"],
-                                  self.settings["network"]["conditionals"], self.settings["max_memory"])
-        for i, (binning, grains) in enumerate(zip(found.binnings, found.grain_counts, strict=True)):
-            bins = network.nodes.of(i)
-            if bins is not None and binning is not None and grains is not None:
-                bins.edges.copy_(binning.edges)
-                bins.counts.copy_(grains)
-        for i, counts in enumerate(found.counts):
-            network.of(i).counts.copy_(torch.from_numpy(counts))
-        self.network = network
-        self._estimate(network)
-
-    def _add_counts(self, network: DiscreteNetwork, train: Batch) -> None:
-        states = network.nodes.states(train)
-        for i in range(len(self.event)):
-            bins = network.nodes.of(i)
-            if bins is not None:
-                values = train.values[train.codes[:, i] == 0, i]
-                bins.counts += learning.grain_counts(bins.grain(values), len(bins.counts))
-            own = network.of(i)
-            own.counts += torch.from_numpy(learning.cell_counts(own.partition, states, i, network.nodes.sizes[i]))
-        self._estimate(network)
-
-    def _estimate(self, network: DiscreteNetwork) -> None:
-        """Tables from counts."""
-        for i, (entry, part) in enumerate(zip(self.event.all, self.settings["network"]["conditionals"], strict=True)):
-            own, unseen = network.of(i), network.nodes.unseen(i)
-            counts = own.counts.numpy()
-            if part["smoothing"] is None:
-                table = learning.dirichlet(counts, float(self.settings["smoothing"]), unseen)
-            else:
-                table = learning.backed_off(own.partition, counts, _smoothing(part["smoothing"]), unseen)
-            if unseen is not None:
-                table = table * (1 - entry.reserved)
-                table[:, unseen] = entry.reserved
-            own.table.copy_(torch.from_numpy(table))
+    def _add_rows(self, network: Network, train: Batch) -> None:
+        description, options = self.settings["network"], self._options()
+        if isinstance(network, DiscreteNetwork):
+            network.add_counts(train)
+            learning.estimate(network, description["conditionals"], options.smoothing)
+        else:
+            gaussian_learning.add_rows(network, train)
+            gaussian_learning.estimate(network, description, options)
 
     # ------------------------------------------------------------------------------------------------------- answers
 
-    def _fitted(self) -> DiscreteNetwork:
+    def _fitted(self) -> Network:
         if self.network is None:
             raise NotSupported("This Bayesian network has not been fitted yet.")
         return self.network
@@ -231,11 +208,3 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...], also: bool = False)
 def _positive(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is a positive number, not {value!r}.")
-
-
-def _smoothing(pair: Any) -> Smoothing:
-    """The smoothing written in a model's settings; None there stands for pseudo-counts."""
-    if pair is None:
-        return Smoothing(1.0)
-    strength, discount = pair
-    return Smoothing(float(strength), float(discount))

@@ -89,7 +89,7 @@ def _grow(
 ) -> tuple[list[Any], Floats]:
     """Splits in preorder with positions among `parents`, and the gain of each parent in nats."""
     rows = len(child.states)
-    table: Floats = np.arange(rows + 1) * np.log(np.maximum(np.arange(rows + 1), 1))  # n log n
+    table: Any = np.arange(rows + 1) * np.log(np.maximum(np.arange(rows + 1), 1))  # n log n
     price = penalty * 0.5 * np.log(max(rows, 2))
     gains = np.zeros(len(parents))
     tree: list[dict[str, Any]] = [{}]

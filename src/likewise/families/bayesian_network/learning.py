@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.binning import Binning, bin_values
+from likewise.families.bayesian_network.binning import bin_values
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.growth import column, grow
 from likewise.families.bayesian_network.inference import plan
+from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.partitions import Integers, Partition, Table, Tree
 from likewise.families.bayesian_network.scores import FamilyScores, ScoreName, mutual_information
@@ -49,32 +51,22 @@ class Options:
 
 @dataclass
 class Learned:
-    """A discrete network as plain data.
+    """The partitions and parameters of all nodes.
 
     Attributes
     ----------
-    binnings : list of Binning or None
     partitions : list of Partition
-    tables, counts : list of float64 (cells, states)
+    counts : list of float64 (cells, states)
+        Of the training rows.
     smoothings : list of Smoothing
     held_out : float
         Mean log-probability of the states of the held-out rows, in nats.
-    notes : dict
-        What was tried, for the training log.
     """
 
-    binnings: list[Binning | None]
-    grain_counts: list[Tensor | None]
-    partitions: list[Partition]
-    tables: list[Floats]
-    counts: list[Floats]
-    smoothings: list[Smoothing]
-    held_out: float
-    notes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def grains(self) -> list[list[int] | None]:
-        return [None if binning is None else binning.grains for binning in self.binnings]
+    partitions: list[Partition] = field(default_factory=list)
+    counts: list[Floats] = field(default_factory=list)
+    smoothings: list[Smoothing] = field(default_factory=list)
+    held_out: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,49 +80,96 @@ class Rows:
     unseen: list[int | None]
 
 
-def learn(event: Event, train: Batch, held_out: Batch, options: Options) -> Learned:
-    """The network of the options from fully observed rows."""
+def fit(
+    event: Event, train: Batch, held_out: Batch, options: Options, max_memory: int
+) -> tuple[DiscreteNetwork, dict[str, Any], Mapping[str, Any]]:
+    """The network, its description for the settings, and a record of the fit."""
     bins = options.max_bins or (MAX_BINS["trees"] if options.conditionals == "trees" else None)
-    if bins is None:
-        bins = _best_table_bins(event, train, held_out)
-    binnings, nodes, grain_counts = discretise(event, train, bins)
+    bins = bins or _best_table_bins(event, train, held_out)
+    edges, nodes = discretise(event, train, bins)
     rows = rows_of(nodes, train, held_out)
     found: Learned | None = None
-    notes: dict[str, Any] = {"bins": bins, "held_out": {}}
+    tried: dict[str, float] = {}
+    chosen = ""
     for name, candidates in _graphs(rows, options):
         learned = _parameters(rows, candidates, options)
         if name == "ordered":
-            notes["held_out"]["unbounded"] = learned.held_out
+            tried["ordered, no limit"] = learned.held_out
             learned = _parameters(rows, _tractable(rows, learned, options.max_states), options)
-        notes["held_out"][name] = learned.held_out
+        tried[name] = learned.held_out
         if found is None or learned.held_out > found.held_out:
-            found, notes["structure"] = learned, name
+            found, chosen = learned, name
     assert found is not None
-    found.binnings, found.grain_counts, found.notes = binnings, grain_counts, notes
-    return found
+    grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
+    conditionals = describe(found, options)
+    network = DiscreteNetwork(event, grains, conditionals, max_memory)
+    for i, part in enumerate(edges):
+        bins_i = network.nodes.of(i)
+        if bins_i is not None and part is not None:
+            bins_i.edges.copy_(part)
+    network.add_counts(train)
+    estimate(network, conditionals, options.smoothing)
+    return network, {"grains": grains, "conditionals": conditionals}, {
+        "bins": bins, "held_out": tried, "structure": chosen,
+        "held_out_log_prob": float(network.log_prob(held_out).mean()),
+        "edges": sum(len(part.parents) for part in found.partitions),
+        "cells": sum(part.cells for part in found.partitions),
+    }
 
 
-def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Binning | None], Nodes, list[Tensor | None]]:
-    """Bins of every column, the nodes they make, and the training counts of the grains."""
-    binnings: list[Binning | None] = []
+def fit_tables(event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: Options) -> Learned:
+    """Full tables over given parents for an event without values."""
+    rows = rows_of(Nodes(event, [None] * len(event)), train, held_out)
+    return _parameters(rows, parents, replace(options, conditionals="tables"))
+
+
+def describe(found: Learned, options: Options) -> list[dict[str, Any]]:
+    """The conditionals as JSON data."""
+    return [
+        {"parents": part.parents, "splits": part.splits if isinstance(part, Tree) else None,
+         "smoothing": None if options.smoothing is not None else [smoothing.strength, smoothing.discount]}
+        for part, smoothing in zip(found.partitions, found.smoothings, strict=True)
+    ]
+
+
+def estimate(network: DiscreteNetwork, conditionals: list[dict[str, Any]], pseudo: float | None) -> None:
+    """Tables from counts, with the smoothing that the conditionals name or `pseudo` counts where they name none."""
+    for i, part in enumerate(conditionals):
+        own, unseen = network.of(i), network.nodes.unseen(i)
+        counts = own.counts.numpy()
+        if part["smoothing"] is None:
+            table = dirichlet(counts, pseudo or 1.0, unseen)
+        else:
+            table = backed_off(own.partition, counts, smoothing_of(part["smoothing"]), unseen)
+        if unseen is not None:
+            reserved = network.event.all[i].reserved
+            table = table * (1 - reserved)
+            table[:, unseen] = reserved
+        own.table.copy_(torch.from_numpy(table))
+
+
+def smoothing_of(pair: Any) -> Smoothing:
+    """The smoothing written in a model's settings; ValueError or TypeError on anything else."""
+    strength, discount = pair
+    return Smoothing(float(strength), float(discount))
+
+
+def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Tensor | None], Nodes]:
+    """The grain edges of every column with values, and the nodes they make."""
+    edges: list[Tensor | None] = []
+    grains: list[list[int] | None] = []
     for i, entry in enumerate(event.all):
-        values = train.values[train.codes[:, i] == 0, i]
-        binnings.append(None if entry.value is None else bin_values(entry.value, values, max_bins))
-    nodes = Nodes(event, [None if binning is None else binning.grains for binning in binnings])
-    counts: list[Tensor | None] = []
-    for i, binning in enumerate(binnings):
+        binning = None
+        if entry.value is not None:
+            binning = bin_values(entry.value, train.values[train.codes[:, i] == 0, i], max_bins)
+        edges.append(None if binning is None else binning.edges)
+        grains.append(None if binning is None else binning.grains)
+    nodes = Nodes(event, grains)
+    for i, part in enumerate(edges):
         own = nodes.of(i)
-        if own is None or binning is None:
-            counts.append(None)
-            continue
-        own.edges.copy_(binning.edges)
-        counts.append(grain_counts(own.grain(train.values[train.codes[:, i] == 0, i]), len(own.counts)))
-    return binnings, nodes, counts
-
-
-def grain_counts(grains: Tensor, size: int) -> Tensor:
-    """How many values fell in each grain, float64."""
-    return torch.bincount(grains, minlength=size).double()
+        if own is not None and part is not None:
+            own.edges.copy_(part)
+    return edges, nodes
 
 
 def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
@@ -180,7 +219,7 @@ def _earlier(order: list[int], information: Floats) -> list[list[int]]:
 def _parameters(rows: Rows, candidates: list[list[int]], options: Options) -> Learned:
     """Partitions and parameters of every node over its candidate parents."""
     trees = options.conditionals == "trees"
-    out = Learned([], [], [], [], [], [], 0.0)
+    out = Learned()
     states = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
     columns = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], PARENT_GROUPS)
                for i in range(len(rows.sizes))] if trees else []
@@ -193,10 +232,9 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options) -> Le
         else:
             partition = Table(above, [rows.sizes[p] for p in above])
         counts = cell_counts(partition, states[0], i, rows.sizes[i])
-        smoothing, score, table = _smoothing(partition, counts, states[1], i, rows, options)
+        smoothing, score, _ = _smoothing(partition, counts, states[1], i, rows, options)
         out.partitions.append(partition)
         out.counts.append(counts)
-        out.tables.append(table)
         out.smoothings.append(smoothing)
         out.held_out += score
     return out
@@ -313,14 +351,15 @@ def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, optio
 def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
     """The number of bins with which a Chow-Liu tree of full tables predicts held-out rows best."""
     tried: dict[int, float] = {}
+    options = Options(structure="chow_liu", conditionals="tables")
     for bins in TABLE_BINS:
-        _, nodes, counts = discretise(event, train, bins)
-        for i, part in enumerate(counts):
+        nodes = discretise(event, train, bins)[1]
+        for i in event.value_entries:
             own = nodes.of(i)
-            if own is not None and part is not None:
-                own.counts.copy_(part)
+            assert own is not None
+            grains = own.grain(train.values[train.codes[:, i] == 0, i])
+            own.counts.copy_(torch.bincount(grains, minlength=len(own.counts)))
         rows = rows_of(nodes, train, held_out)
-        options = Options(structure="chow_liu", conditionals="tables")
         learned = _parameters(rows, chow_liu(rows.train, rows.sizes), options)
         tried[bins] = learned.held_out + float(nodes.log_values(held_out).mean())
     return max(tried, key=tried.__getitem__)

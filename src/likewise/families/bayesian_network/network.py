@@ -84,13 +84,25 @@ class DiscreteNetwork(nn.Module):
         assert isinstance(found, ConditionalTable)
         return found
 
+    def add_counts(self, batch: Batch) -> None:
+        """Adds fully observed records to the counts of grains and cells."""
+        states = self.nodes.states(batch)
+        for i, size in enumerate(self.nodes.sizes):
+            bins = self.nodes.of(i)
+            if bins is not None:
+                grains = bins.grain(batch.values[batch.codes[:, i] == 0, i])
+                bins.counts += torch.bincount(grains, minlength=len(bins.counts)).double()
+            own = self.of(i)
+            key = own.partition.route(states) * size + states[:, i]
+            own.counts += torch.bincount(key, minlength=own.counts.numel()).reshape(own.counts.shape).double()
+
     # ------------------------------------------------------------------------------------------------------- scores
 
     def log_prob(self, batch: Batch) -> Tensor:
         """Exact log-probabilities (B,) of records with any evidence, in the user's units."""
         total = self.nodes.log_values(batch)
         states = self.nodes.states(batch)
-        for rows in _by_evidence(batch.status):
+        for rows in by_evidence(batch.status):
             if bool((batch.status[rows[0]] == Status.OBSERVED).all()):
                 total[rows] += self.log_prob_states(states[rows])
             else:
@@ -140,7 +152,7 @@ class DiscreteNetwork(nn.Module):
         """`size` records, ancestrally."""
         states = torch.zeros(size, len(self.event), dtype=torch.int64, device=self.of(0).table.device)
         for i in self.order:
-            states[:, i] = self._draw_child(i, states, generator)
+            states[:, i] = self.draw_child(i, states, generator)
         return self.nodes.records(states, generator)
 
     def _seen(self, i: int) -> Tensor:
@@ -153,7 +165,8 @@ class DiscreteNetwork(nn.Module):
         table[:, unseen] = 0
         return table / table.sum(1, keepdim=True)
 
-    def _draw_child(self, i: int, states: Tensor, generator: torch.Generator) -> Tensor:
+    def draw_child(self, i: int, states: Tensor, generator: torch.Generator) -> Tensor:
+        """States (B,) of entry `i` given those of its parents in `states` (B, E); never the unseen one."""
         cell = self.of(i).partition.route(states)
         ends = self._seen(i).cumsum(1)
         # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
@@ -169,7 +182,7 @@ class DiscreteNetwork(nn.Module):
         """`draws` exact, independent records for each record of evidence."""
         known = self.nodes.states(evidence)
         states = known.repeat_interleave(draws, 0)
-        for rows in _by_evidence(evidence.status):
+        for rows in by_evidence(evidence.status):
             query = self._query(evidence.status[rows[0]])
             limit = inference.row_limit(query.plan.peak, self.max_memory, ADVICE)
             for start in range(0, len(rows), limit):
@@ -202,7 +215,7 @@ class DiscreteNetwork(nn.Module):
             if query.observed[i]:
                 continue
             if i not in log_weights and i not in chosen:
-                states[:, i] = self._draw_child(i, states, generator)
+                states[:, i] = self.draw_child(i, states, generator)
                 continue
             logits = self.of(i).table.double()[self.of(i).partition.route(states)].log()
             if i in log_weights:
@@ -215,7 +228,7 @@ class DiscreteNetwork(nn.Module):
         return states
 
 
-def _by_evidence(status: Tensor) -> list[Tensor]:
+def by_evidence(status: Tensor) -> list[Tensor]:
     """The rows of each pattern of statuses."""
     patterns, which = np.unique(status.cpu().numpy(), axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")

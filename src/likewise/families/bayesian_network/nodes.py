@@ -226,11 +226,16 @@ class Nodes(nn.Module):
         drawn = self.event.complete(codes, values)
         if evidence is None:
             return drawn
-        known = evidence.status == Status.OBSERVED
-        return Batch(
-            torch.where(known, evidence.codes, drawn.codes),
-            torch.where(known, evidence.values.double(), drawn.values),
-            torch.where(known, evidence.lower.double(), drawn.lower),
-            torch.where(known, evidence.width.double(), drawn.width),
-            torch.zeros_like(evidence.status),
-        )
+        return keep_observed(evidence, drawn)
+
+
+def keep_observed(evidence: Batch, drawn: Batch) -> Batch:
+    """The drawn records with what was observed as it was observed."""
+    known = evidence.status == Status.OBSERVED
+    return Batch(
+        torch.where(known, evidence.codes, drawn.codes),
+        torch.where(known, evidence.values.double(), drawn.values),
+        torch.where(known, evidence.lower.double(), drawn.lower),
+        torch.where(known, evidence.width.double(), drawn.width),
+        torch.zeros_like(evidence.status),
+    )

@@ -1,0 +1,120 @@
+"""Learning a linear-Gaussian network: one search over codes and values, regressions in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from likewise.events import Batch, Event
+from likewise.families.bayesian_network import learning
+from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork, codes_event
+from likewise.families.bayesian_network.regressions import MixedScores, node_ranks, regress, sufficient
+from likewise.families.bayesian_network.structure import HillClimb, chow_liu
+
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+MAX_PARENTS = 6
+
+
+def fit(
+    event: Event, train: Batch, held_out: Batch, options: learning.Options, max_memory: int
+) -> tuple[LinearGaussianNetwork, dict[str, Any], Mapping[str, Any]]:
+    """The network, its description for the settings, and a record of the fit."""
+    best: tuple[float, LinearGaussianNetwork, dict[str, Any], str] | None = None
+    tried: dict[str, float] = {}
+    for name, parents in _graphs(event, train, options):
+        network, description = _fitted(event, train, held_out, parents, options, max_memory)
+        tried[name] = float(network.log_prob(held_out).mean())
+        if best is None or tried[name] > best[0]:
+            best = tried[name], network, description, name
+    assert best is not None
+    return best[1], best[2], {"held_out": tried, "structure": best[3], "held_out_log_prob": best[0]}
+
+
+def _graphs(event: Event, train: Batch, options: learning.Options) -> list[tuple[str, list[list[int]]]]:
+    """Parents over the nodes of `MixedScores` for each structure that is to be tried."""
+    structure = options.structure
+    if not isinstance(structure, str):
+        return [("edges", _from_edges(event, [(above, child) for above, child in structure]))]
+    graphs = []
+    if structure in ("auto", "chow_liu"):
+        nodes = learning.discretise(event, train, learning.GRAPH_GROUPS)[1]
+        tree = chow_liu(nodes.states(train).numpy(), nodes.sizes)
+        graphs.append(("chow_liu", _from_edges(event, [(p, i) for i, above in enumerate(tree) for p in above])))
+    if structure in ("auto", "hill_climbing"):
+        scores = MixedScores(event, train, options.score, options.equivalent_sample_size)
+        limit = options.max_parents or MAX_PARENTS
+        graphs.append(("hill_climbing", HillClimb(scores, node_ranks(event, train), limit, options.tabu).run()))
+    return graphs
+
+
+def _from_edges(event: Event, edges: list[tuple[int, int]]) -> list[list[int]]:
+    """An edge between entries joins their codes, and their values where both have one."""
+    count = len(event)
+    parents: list[list[int]] = [[] for _ in range(2 * count)]
+    for above, child in edges:
+        if event.code_sizes[above] > 1:
+            if event.code_sizes[child] > 1:
+                parents[child].append(above)
+            if child in event.value_entries:
+                parents[count + child].append(above)
+        if above in event.value_entries and child in event.value_entries:
+            parents[count + child].append(count + above)
+    return parents
+
+
+def _fitted(
+    event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: learning.Options, max_memory: int
+) -> tuple[LinearGaussianNetwork, dict[str, Any]]:
+    count = len(event)
+    conditionals = learning.describe(learning.fit_tables(
+        codes_event(event), train, held_out, [above if event.code_sizes[i] > 1 else [] for i, above in enumerate(
+            parents[:count])], options), options)
+    regressions = [
+        {"codes": [p for p in parents[count + i] if p < count],
+         "values": [p - count for p in parents[count + i] if p >= count], "strength": STRENGTHS[0]}
+        if i in event.value_entries else None for i in range(count)
+    ]
+    network = LinearGaussianNetwork(event, conditionals, regressions, max_memory)
+    for i in event.value_entries:
+        own, part = network.of(i), regressions[i]
+        assert part is not None
+        own.moments.copy_(sufficient(event, train, i, own.code_parents, own.value_parents))
+        tests = sufficient(event, held_out, i, own.code_parents, own.value_parents)
+        scored = []
+        for strength in STRENGTHS:
+            slopes, deviations = regress(own.moments, strength)
+            both = torch.cat([-slopes, torch.ones(len(slopes), 1, dtype=torch.float64)], 1)
+            squares = torch.einsum("ci,cij,cj->c", both, tests, both)
+            scored.append(float((-0.5 * squares / deviations**2 - tests[:, 0, 0] * deviations.log()).sum()))
+        part["strength"] = STRENGTHS[int(np.argmax(scored))]
+    description = {"conditionals": conditionals, "regressions": regressions}
+    network.codes.add_counts(codes_only(train))
+    estimate(network, description, options)
+    return network, description
+
+
+def codes_only(batch: Batch) -> Batch:
+    """The codes of a batch, as records of `codes_event`."""
+    blank = torch.zeros_like(batch.lower)
+    return Batch(batch.codes, blank, blank, torch.ones_like(blank), batch.status)
+
+
+def add_rows(network: LinearGaussianNetwork, train: Batch) -> None:
+    """Adds the sufficient statistics of new records."""
+    network.codes.add_counts(codes_only(train))
+    for i in network.event.value_entries:
+        own = network.of(i)
+        own.moments += sufficient(network.event, train, i, own.code_parents, own.value_parents)
+
+
+def estimate(network: LinearGaussianNetwork, description: Mapping[str, Any], options: learning.Options) -> None:
+    """Tables and regressions from sufficient statistics."""
+    learning.estimate(network.codes, description["conditionals"], options.smoothing)
+    for i in network.event.value_entries:
+        own = network.of(i)
+        slopes, deviations = regress(own.moments, float(description["regressions"][i]["strength"]))
+        own.coefficients.copy_(slopes)
+        own.deviations.copy_(deviations)
