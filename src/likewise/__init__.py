@@ -12,7 +12,9 @@ Examples
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -65,6 +67,17 @@ def __getattr__(name: str) -> object:
     found = getattr(import_module(_HOMES[name]), name)
     globals()[name] = found
     return found
+
+
+class _Package(ModuleType):
+    """Importing the room `likewise.families` would hide the public function of that name: here the function stays."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

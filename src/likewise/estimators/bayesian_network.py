@@ -38,6 +38,8 @@ class BayesianNetwork(Generative):
         The nodes of numeric columns.
     max_memory : int
         Bytes that one table of exact inference may take.
+    max_states : int
+        structure="ordered" leaves out the weakest edges until no question needs a table of more states than this.
     max_time, max_steps : accepted like every family's
         A network is learned in one pass, which no budget cuts short.
     validation_fraction : float
@@ -77,6 +79,7 @@ class BayesianNetwork(Generative):
         tabu: int = 0,
         values: Literal["bins", "linear_gaussian"] = "bins",
         max_memory: int = 1 << 30,
+        max_states: int = 1 << 22,
         max_time: float | str | None = None,
         max_steps: int | None = None,
         validation_fraction: float = 0.1,
@@ -97,6 +100,7 @@ class BayesianNetwork(Generative):
         self.tabu = tabu
         self.values = values
         self.max_memory = max_memory
+        self.max_states = max_states
         self.max_time = max_time
         self.max_steps = max_steps
         self.validation_fraction = validation_fraction
@@ -117,6 +121,7 @@ class BayesianNetwork(Generative):
             "tabu",
             "values",
             "max_memory",
+            "max_states",
         )
         structure = self.structure if isinstance(self.structure, str) else [list(edge) for edge in self.structure]
         settings = {name: getattr(self, name) for name in names}

@@ -15,6 +15,7 @@ from likewise.domains.domain import Domain
 from likewise.domains.table import Table
 from likewise.engine.record import strict
 from likewise.errors import ModelFileError
+from likewise.estimators.signatures import misfit
 from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 from likewise.events import Event
 from likewise.families.family import Family
@@ -30,8 +31,8 @@ DOMAINS: Mapping[str, type[Domain]] = {Table.name: Table}
 CIRCUMSTANCES = ("domain", "checkpoint", "resume", "verbose", "device")
 """Parameters that belong to one fit on one machine, not to the model."""
 
-SIZELESS = ("max_memory",)
-"""Settings that size nothing, and so may be any number."""
+LIMIT = "max_"
+"""How the names of settings start that limit rather than size, and so may be any number."""
 
 _FIELDS = {"family", "parameters", "settings", "domain", "seed", "features", "training"}
 _SMALL = 10_000
@@ -168,7 +169,7 @@ def _restore(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Genera
     )
     cls = estimator_class(header["family"])
     parameters = header["parameters"]
-    if not set(parameters) <= set(cls._get_param_names()) - set(CIRCUMSTANCES):
+    if set(parameters) & set(CIRCUMSTANCES) or misfit(cls, parameters) is not None:
         raise ModelFileError("its parameters are not those of its family")
     domain = DOMAINS[header["domain"]["name"]].restore(header["domain"]["description"], of_domain)
     model = cls(**parameters)
@@ -194,12 +195,17 @@ def rebuild(cls: type[Family], event: Event, settings: Mapping[str, Any], tensor
     ModelFileError
         When settings and tensors do not belong together.
     """
+    wrong = misfit(cls, settings)
+    if wrong is not None:
+        raise ModelFileError(f"the setting {wrong[:80]!r} is not one of the family")
     most = max(_SMALL, sum(tensor.numel() for tensor in tensors.values()))
-    for number in _numbers({name: part for name, part in settings.items() if name not in SIZELESS}):
+    for number in _numbers({name: part for name, part in settings.items() if not name.startswith(LIMIT)}):
         if abs(number) > (most if isinstance(number, int) else _LARGE):
             raise ModelFileError(f"the setting {number} is larger than its tensors")
     with torch.device("meta"), _Budget(2_000 + 200 * len(tensors)):
         family = cls(event, **settings)
+    if family.settings != settings:
+        raise ModelFileError("its settings are incomplete")
     expected = family.state_dict()
     if set(expected) != set(tensors):
         odd = min(set(expected) ^ set(tensors))

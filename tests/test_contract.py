@@ -1,0 +1,122 @@
+"""Family x event: every family keeps the contract on every kind of event."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.utils.estimator_checks import check_estimator
+
+from likewise.engine.plan import Plan
+from likewise.estimators import fitting
+from likewise.estimators.autoregressive import Autoregressive
+from likewise.estimators.bayesian_network import BayesianNetwork
+from likewise.estimators.checks import check_generative
+from likewise.estimators.family_checks import check_family
+from likewise.estimators.taxonomy import ESTIMATORS
+from likewise.events import Categorical, Entry, Event, Grid, Quantised
+from likewise.families.registry import FAMILIES, family_class
+from likewise.mathematics.monotone import MonotoneMap
+
+FAST = {
+    "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
+    "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
+}
+"""Of each family, an estimator that fits in a moment."""
+
+SETTINGS = {
+    "autoregressive": {"width": 8, "hidden": 16, "layers": 1, "components": 3},
+    "bayesian_network": {"structure": "chow_liu", "conditionals": "tables", "max_bins": 4},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def mixed():
+    """A column of every kind: with a spike, blanks, categories, truth values, dates, a constant, an identifier."""
+    noise, size = np.random.default_rng(0), 60
+    return pd.DataFrame(
+        {
+            "amount": np.where(noise.random(size) < 0.4, 0.0, noise.lognormal(size=size) * 100 / 7),
+            "price": np.where(noise.random(size) < 0.2, np.nan, np.round(noise.normal(20, 5, size), 2)),
+            "kind": pd.Categorical(noise.choice(["a", "b", "c"], size), categories=["c", "b", "a", "d"]),
+            "grade": np.where(noise.random(size) < 0.2, None, noise.choice(["low", "high"], size)),
+            "member": noise.random(size) < 0.5,
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(noise.integers(0, 500, size), "D"),
+            "unit": "kg",
+            "id": [f"row-{i:04d}" for i in range(size)],
+        }
+    )
+
+
+def categorical():
+    noise = np.random.default_rng(1)
+    return {"colour": noise.choice(["red", "green", "blue"], 60).tolist(), "odd": noise.choice([True, False], 60).tolist()}
+
+
+def real():
+    return np.random.default_rng(2).normal(size=(60, 3)) @ np.array([[1.0, 0.5, 0], [0, 1, 0.5], [0, 0, 1]]) / 7
+
+
+def one_column():
+    return pd.DataFrame({"waiting": np.random.default_rng(3).exponential(size=40) * 10 / 3})
+
+
+def digits():
+    """Pixels of the middle of scikit-learn's digits, as a plain array of whole numbers."""
+    return load_digits().images[:60, 2:4, 2:5].reshape(60, -1)
+
+
+RECORDS = {each.__name__: each for each in (mixed, categorical, real, one_column, digits)}
+
+
+def test_every_family_is_under_contract():
+    assert set(FAST) == set(SETTINGS) == set(FAMILIES) == set(ESTIMATORS)
+
+
+@pytest.mark.parametrize("records", RECORDS)
+@pytest.mark.parametrize("family", FAST)
+def test_an_estimator_keeps_the_contract(family, records):
+    check_generative(FAST[family], RECORDS[records]())
+
+
+@pytest.mark.parametrize("family", FAST)
+def test_an_estimator_keeps_the_contract_with_labels(family):
+    target = pd.Series(load_digits().target[:60] % 3, name="digit")
+    check_generative(FAST[family], digits()[:, :3], target)
+
+
+@pytest.mark.parametrize("family", FAST)
+def test_an_estimator_keeps_the_contract_of_scikit_learn(family):
+    results = check_estimator(FAST[family], on_skip=None)
+    assert len(results) > 30
+    assert {result["status"] for result in results} <= {"passed", "skipped"}
+    assert [result["check_name"] for result in results if result["status"] == "skipped"] == ["check_array_api_input"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_keeps_the_contract_on_images(family):
+    images = load_digits()
+    affine = MonotoneMap.affine(centre=8.0, scale=5.0)
+    pixels = tuple(
+        Entry(f"{row},{column}", Categorical(1), Quantised(affine, 1.0, 0.0, low=0, high=16))
+        for row in range(8)
+        for column in range(8)
+    )
+    event = Event(Grid(8, 8), pixels, (Entry("digit", Categorical(10)),))
+    codes = torch.zeros(300, 65, dtype=torch.int64)
+    codes[:, 64] = torch.from_numpy(images.target[:300])
+    values = torch.zeros(300, 65, dtype=torch.float64)
+    values[:, :64] = affine.forward(torch.from_numpy(images.images[:300].reshape(300, 64)))
+    batch = event.complete(codes, values)
+    model = fitting.build(family_class(family), event, SETTINGS[family], 0)
+    parts = batch.rows(slice(0, 270)), batch.rows(slice(270, 300))
+    options = {"checkpoint": None, "resume": False, "verbose": 0, "partial": False}
+    fitting.learn(model, parts, Plan(max_steps=6, device="cpu"), 0, **options)
+    check_family(model.eval(), batch.rows(slice(0, 10)), entries=2)
