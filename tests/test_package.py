@@ -67,6 +67,18 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         _ = likewise.Floww
 
 
+def test_families_is_a_room_and_a_function():
+    code = """
+import likewise
+import likewise.families.registry as registry
+assert [card.name for card in likewise.families()] == list(registry.FAMILIES)
+import likewise.estimators
+from likewise import families
+assert families() and families.registry is registry
+"""
+    modules_after(code)
+
+
 def test_type_checkers_see_the_same_names_in_the_same_homes():
     tree = ast.parse((ROOT / "src/likewise/__init__.py").read_text(encoding="utf-8"))
     guarded = next(node for node in tree.body if isinstance(node, ast.If))

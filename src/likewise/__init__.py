@@ -60,7 +60,7 @@ __all__ = [*sorted([*_HOMES, *_ROOMS]), "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOMS:
+    if name in _ROOMS or name == "families":
         return import_module(f"likewise.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'likewise' has no attribute {name!r}")
@@ -69,16 +69,24 @@ def __getattr__(name: str) -> object:
     return found
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+class _Families(ModuleType):
+    """The room `likewise.families`, which can be called: `likewise.families()` gives the taxonomy."""
+
+    def __call__(self) -> object:
+        return import_module(_HOMES["families"]).families()
+
+
 class _Package(ModuleType):
-    """Importing the room `likewise.families` would hide the public function of that name: here the function stays."""
+    """Importing a room sets it on its package; the room of families is a public function as well."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
+        if name == "families" and isinstance(value, ModuleType):
+            value.__class__ = _Families
+        super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

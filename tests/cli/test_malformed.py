@@ -208,7 +208,11 @@ def check(result, verb: str) -> None:
     assert not any(word in lines[0] for word in ("Errno", "Exception", "pyarrow.", "numpy.", "NoneType", "object at"))
 
 
-@pytest.mark.parametrize("table", MALFORMED, indirect=True)
+# Every pair of a thousand columns is looked at by a structure search: minutes. The fit by gradients takes this one.
+FOR_NETWORKS = [name for name in MALFORMED if name != "a_thousand_columns.csv"]
+
+
+@pytest.mark.parametrize("table", FOR_NETWORKS, indirect=True)
 def test_inspect_and_fit_agree_on_what_is_a_table(likewise, table):
     inspected = likewise("inspect", table)
     check(inspected, "inspect")

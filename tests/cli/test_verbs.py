@@ -127,12 +127,12 @@ def test_the_training_log_is_a_line_of_json_an_event(likewise, tmp_path):
 
 
 def test_interrupted_keeps_the_checkpoint_and_resume_ends_where_one_run_would(tmp_path):
-    command = [sys.executable, "-m", "likewise", "fit", "wine", "--max-steps", "1500", "--seed", "4"]
+    command = [sys.executable, "-m", "likewise", "fit", "iris", "--max-steps", "150", "--seed", "4"]
     environment = {**os.environ, "PYTHONPATH": str(SRC), "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, "--out", "whole.safetensors", "-q"], cwd=tmp_path, env=environment, check=True)
 
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-    log = tmp_path / "wine.safetensors.checkpoint" / "training.jsonl"
+    log = tmp_path / "iris.safetensors.checkpoint" / "training.jsonl"
     while running.poll() is None and not (log.exists() and '"validation"' in log.read_text()):
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
@@ -140,7 +140,7 @@ def test_interrupted_keeps_the_checkpoint_and_resume_ends_where_one_run_would(tm
     assert running.returncode == 130, told
     assert "--resume" in told
     assert "Traceback" not in told
-    assert not (tmp_path / "wine.safetensors").exists()
+    assert not (tmp_path / "iris.safetensors").exists()
 
     refused = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
@@ -148,7 +148,7 @@ def test_interrupted_keeps_the_checkpoint_and_resume_ends_where_one_run_would(tm
 
     subprocess.run([*command, "--resume"], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert not log.parent.exists()
-    whole, resumed = (lw.load(tmp_path / f"{name}.safetensors") for name in ("whole", "wine"))
+    whole, resumed = (lw.load(tmp_path / f"{name}.safetensors") for name in ("whole", "iris"))
     for one, other in zip(whole.family_.state_dict().values(), resumed.family_.state_dict().values(), strict=True):
         assert one.equal(other)
 
