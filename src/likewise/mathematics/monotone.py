@@ -54,13 +54,14 @@ class MonotoneMap:
 
     def forward(self, x: Tensor) -> Tensor:
         """Normal scores of `x`, float64 of the same shape, within [-EDGE, EDGE]."""
-        return self._forward(x)[0]
+        return self.with_derivative(x)[0]
 
     def derivative(self, x: Tensor) -> Tensor:
         """dz/dx > 0 at `x`, float64 of the same shape: its logarithm is the log-volume of the map."""
-        return self._forward(x)[1]
+        return self.with_derivative(x)[1]
 
-    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def with_derivative(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`forward` and `derivative` for the price of one."""
         x = x.double()
         inside = x.clamp(self.x[0], self.x[-1])
         if len(self.x) > 1:

@@ -127,7 +127,7 @@ def _odd_one_out(name: str, present: pa.Array, notes: list[str]) -> None:
 def _sentinel(name: str, found: Vector, notes: list[str]) -> None:
     if found.family != "number" or len(found) < 20:
         return
-    values, counts = np.unique(found.data, return_counts=True)
+    values, counts = np.unique(found.data.astype(np.float64), return_counts=True)
     for end, rest in ((0, values[1:]), (-1, values[:-1])):
         lone = len(rest) > 2 and abs(values[end]) > 3 * np.abs(rest).max()
         if float(values[end]) in SENTINELS and counts[end] > 1 and lone:

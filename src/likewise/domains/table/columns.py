@@ -90,13 +90,14 @@ def _measure(facts: Facts, data: Array) -> tuple[Array, Array, Array, Array]:
             inside &= k >= value.low
         if value.high is not None:
             inside &= k <= value.high
-        centre, lower, width = value.cells(torch.from_numpy(k[inside]))
-        return inside, centre.numpy(), lower.numpy(), width.numpy()
+        distinct, at = np.unique(k[inside], return_inverse=True)
+        centre, lower, width = (part.numpy()[at] for part in value.cells(torch.from_numpy(distinct)))
+        return inside, centre, lower, width
     x = data.astype(np.float64)
     inside = (x > value.map.low) & (x < value.map.high)
     points = torch.from_numpy(x[inside])
-    z = value.map.forward(points).numpy()
-    return inside, z, z, value.map.derivative(points).numpy()
+    z, slope = (part.numpy() for part in value.map.with_derivative(points))
+    return inside, z, z, slope
 
 
 def decode(facts: Facts, codes: Tensor, values: Tensor, generator: torch.Generator) -> Vector:

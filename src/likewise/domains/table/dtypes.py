@@ -17,6 +17,7 @@ from likewise.domains.table.vectors import (
     from_arrow,
     from_numpy,
     from_objects,
+    is_blank,
     key,
     place,
     to_arrow,
@@ -139,8 +140,8 @@ def read_pandas(name: str, series: Any) -> tuple[Vector, Memory]:
 
 def object_memory(values: Array) -> Memory:
     """What an object column held: the arrow type of dates, times and decimals, and how it wrote a blank."""
-    present = next((value for value in values if value is not None and value == value), None)
-    blank = next((value for value in values if value is None or value != value), None)
+    present = next((value for value in values if not is_blank(value)), None)
+    blank = next((value for value in values if is_blank(value)), None)
     memory: Memory = {"dtype": "object", "blank": "nan" if isinstance(blank, float) else "None"}
     if present is not None and not isinstance(present, str | bool | int | float | np.generic):
         with contextlib.suppress(pa.ArrowException, OverflowError):  # a mixture: its cells come back as text

@@ -14,7 +14,7 @@ import torch
 
 from likewise.domains.table.columns import Encoded, conform, encode
 from likewise.domains.table.schema import Facts
-from likewise.domains.table.vectors import Array, Vector, from_objects, place
+from likewise.domains.table.vectors import Array, Vector, from_objects, is_blank, place
 from likewise.errors import DataError
 from likewise.events import Quantised, Restriction
 from likewise.mathematics.monotone import EDGE
@@ -28,18 +28,6 @@ class Interval:
 
     low: Any = None
     high: Any = None
-
-
-def is_blank(given: Any) -> bool:
-    """Whether nothing is said."""
-    return given is None or given is np.ma.masked or (not isinstance(given, list | tuple | set) and _nan(given))
-
-
-def _nan(given: Any) -> bool:
-    try:
-        return bool(given != given)
-    except (TypeError, ValueError):
-        return type(given).__name__ == "NAType"
 
 
 def parts(given: Any) -> list[Any]:

@@ -64,7 +64,7 @@ class _Column:
             return self._boolean()
         return self._codes(kind)
 
-    # ---------------------------------------------------------------------------------------------------------- the kind
+    # --------------------------------------------------------------------------------------------------------- the kind
 
     def _kind(self) -> Kind:
         distinct, family = len(self.values), self.vector.family
@@ -89,10 +89,10 @@ class _Column:
 
     def _gridded(self) -> bool:
         """Whether numbers lie on a grid coarse enough to matter: whole numbers, or decimals with ties or few cells."""
-        decimals = decimals_of(self.values.astype(np.float64), self.vector.precision)
+        decimals = 0 if self.base.whole else decimals_of(self.values, self.vector.precision)
         if decimals is None:
             return False
-        grid = grid_of(self.values, 0 if self.base.whole else decimals)
+        grid = grid_of(self.values, decimals)
         if grid is None:
             return False
         if decimals == 0 or self.wishes.step is not None:
@@ -118,9 +118,9 @@ class _Column:
             return text_pattern(self.name, [self.vector.levels[i] for i in self.values])
         if self.vector.integer and len(self.values):
             return Identifier("running", next=int(self.values[-1]) + 1)
-        raise DataError(f"kinds: {place(self.name)} cannot be an identifier; expected text or integers.")
+        raise DataError(f"kinds: {place(self.name)} is no identifier; expected text or integers.")
 
-    # --------------------------------------------------------------------------------------------- kinds without a value
+    # -------------------------------------------------------------------------------------------- kinds without a value
 
     def _constant(self) -> Facts:
         if len(self.values) > 1:
@@ -167,7 +167,7 @@ class _Column:
             warnings=(warning,),
         )
 
-    # ------------------------------------------------------------------------------------------------ kinds with a value
+    # ----------------------------------------------------------------------------------------------- kinds with a value
 
     def _valued(self, kind: Kind) -> Facts:
         family = self.vector.family
@@ -263,7 +263,7 @@ class _Column:
 
     def _map(self, grid: Grid | None, rest: Array, counts: Array, low: Any, high: Any) -> Any:
         if grid is None:
-            spread = float(rest[-1] - rest[0]) or max(abs(float(rest[0])), 1.0)
+            spread = float(rest[-1]) - float(rest[0]) or max(abs(float(rest[0])), 1.0)
             # A bound that a value touches is moved a little: the score stays finite, and decoding clips to the bound.
             below = -math.inf if low is None else float(low) - (1e-6 * spread if rest[0] <= low else 0.0)
             above = math.inf if high is None else float(high) + (1e-6 * spread if rest[-1] >= high else 0.0)

@@ -40,6 +40,8 @@ def normal_scores(
     """
     values = values.astype(np.float64)
     total = float(counts.sum())
+    if len(values) > 1 and values[-1] / 2 - values[0] / 2 < 1e-290:  # too close for the floats to tell slopes
+        return MonotoneMap.affine(float(values[0]), max(1e-290, 1e-12 * abs(float(values[0]))))
     if len(values) == 1:
         spread = step or max(abs(float(values[0])), 1.0) * 0.1
         return MonotoneMap.affine(float(values[0]), spread)

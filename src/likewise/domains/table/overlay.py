@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from likewise.domains.table.columns import conform
-from likewise.domains.table.evidence import is_blank
 from likewise.domains.table.schema import Facts
 from likewise.domains.table.text_dates import to_text
-from likewise.domains.table.vectors import Scalar, Vector, from_objects, key
+from likewise.domains.table.vectors import Scalar, Vector, from_objects, is_blank, key
 
 
 def single_values(given: Mapping[str, Any]) -> dict[str, Vector]:

@@ -13,14 +13,14 @@ from torch import Tensor
 from likewise.domains.domain import Blanks, Domain
 from likewise.domains.table import columns
 from likewise.domains.table.description import describe
-from likewise.domains.table.evidence import is_blank, understand
+from likewise.domains.table.evidence import understand
 from likewise.domains.table.inference import infer
 from likewise.domains.table.labels import read_labels
 from likewise.domains.table.overlay import constant, lay_over, single_values
 from likewise.domains.table.schema import Facts, Kind, Thresholds
 from likewise.domains.table.sources import Source, check_memory, read, write
 from likewise.domains.table.stored import facts_state, restore_facts
-from likewise.domains.table.vectors import Vector, place
+from likewise.domains.table.vectors import Vector, is_blank, place
 from likewise.domains.table.wishes import Wishes, listed, wishes_of
 from likewise.errors import DataError
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Restriction, Status
@@ -59,11 +59,11 @@ class Table(Domain):
 
     Notes
     -----
-    A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that training
-    records did not have, and a blank in a column that had none are the unseen state of their column (in a boolean
-    column: a DataError). All constant columns share one entry, whose unseen state is any other value. Identifiers are not
-    looked at when records are encoded. Columns of text files are as pandas would read them, but that whole numbers with
-    blanks are "Int64" and truth values with blanks "boolean".
+    A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that was not in
+    training, and a blank in a column that had none are the unseen state of their column (in a boolean column: a
+    DataError). All constant columns share one entry, whose unseen state is any other value. Identifiers are not looked
+    at when records are encoded. Columns of text files are as pandas would read them, but that whole numbers with blanks
+    are "Int64" and truth values with blanks "boolean".
 
     Examples
     --------
@@ -250,9 +250,9 @@ class Table(Domain):
     def decode(self, batch: Batch, generator: torch.Generator, *, given: Any = None) -> Any:
         """Records of the kind that `fit` saw.
 
-        Identifiers are made anew, constants restored, texts of the pool drawn from it by `generator`. With `given`, what
-        it says of single values stands in the records exactly as given, also in columns that are not modelled; the batch
-        must then hold equally many records for each record of `given`, those of one in a row.
+        Identifiers are made anew, constants restored, texts of the pool drawn from it by `generator`. With `given`,
+        what it says of single values stands in the records exactly as given, also in columns that are not modelled; the
+        batch must then hold equally many records for each record of `given`, those of one in a row.
         """
         vectors = self._decoded(self.facts, batch, generator)
         if given is not None:

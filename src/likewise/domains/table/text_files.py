@@ -55,11 +55,12 @@ def read_text_file(
     delimiter = _delimiter(text)
     if delimiter != ",":
         notes.append(f"Fields are separated by {DELIMITERS[delimiter]}.")
-    first = next(row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row)
+    first = next(row for row in csv.reader(io.StringIO(text, newline=None), delimiter=delimiter) if row)
     table = _parse(path, text, delimiter, len(first))
     cells = [column.combine_chunks() for column in table.columns]
     head = [column[0].as_py().strip() for column in cells]
     header, skip = _header(path, head, names, notes)
+    _refuse_open_quote(path, text, cells)
     cells = [column.slice(skip) for column in cells]
     if not len(cells[0]):
         raise DataError(f"The file {path.name!r} has a header and no rows; expected at least one row.")
@@ -127,7 +128,11 @@ def _delimiter(text: str) -> str:
     best, best_score = ",", 0.0
     for delimiter in DELIMITERS:
         try:
-            rows = [row for row in itertools.islice(csv.reader(io.StringIO(start), delimiter=delimiter), 200) if row]
+            rows = [
+                row
+                for row in itertools.islice(csv.reader(io.StringIO(start, newline=None), delimiter=delimiter), 200)
+                if row
+            ]
         except csv.Error:
             continue
         rows = rows[:-1] if len(text) > len(start) and len(rows) > 1 else rows
@@ -149,7 +154,7 @@ def _parse(path: Path, text: str, delimiter: str, fields: int) -> pa.Table:
         ragged.append(row)
         return "error"
 
-    content = text.encode("utf-8", errors="replace")
+    content = (text + "\n").encode("utf-8", errors="replace")
     options = {
         "read_options": pa.csv.ReadOptions(
             autogenerate_column_names=True, use_threads=False, block_size=max(1 << 20, min(len(content) + 1, 1 << 30))
@@ -172,6 +177,12 @@ def _parse(path: Path, text: str, delimiter: str, fields: int) -> pa.Table:
                 f"first row (separated by {DELIMITERS[delimiter]})."
             ) from None
         raise DataError(f"The file {path.name!r} cannot be parsed: {str(error).splitlines()[0]}.") from None
+
+
+def _refuse_open_quote(path: Path, text: str, cells: Sequence[pa.Array]) -> None:
+    """DataError where a quotation mark that is never closed swallowed the rest of the file."""
+    if text.count('"') % 2 and any("\n" in column[-1].as_py() for column in cells):
+        raise DataError(f"In row {len(cells[0]) - 1} of {path.name!r} a quotation mark is opened and never closed.")
 
 
 def _header(path: Path, head: list[str], names: Sequence[str] | None, notes: list[str]) -> tuple[list[str], int]:

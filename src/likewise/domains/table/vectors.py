@@ -179,16 +179,21 @@ def _only_text(values: Array) -> Vector | None:
     return _dictionary(array) if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else None
 
 
+def is_blank(value: Any) -> bool:
+    """Whether a cell is None, a NaN, a NaT or pandas' NA."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, float | np.floating | np.datetime64 | np.timedelta64 | Decimal) and bool(value != value)
+
+
 def _plain(name: str, row: int, value: Any) -> Any:
     """A cell as a plain Python value: None where blank, DataError where it is nothing a table can hold."""
     if type(value) in (str, int, bool):
         return value
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    if is_blank(value):
         return None
     if isinstance(value, np.generic):
         if isinstance(value, np.datetime64 | np.timedelta64):
-            if np.isnat(value):
-                return None
             return value.astype("M8[us]" if isinstance(value, np.datetime64) else "m8[us]").item()
         value = value.item()
     if isinstance(value, UUID):
