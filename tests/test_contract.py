@@ -57,7 +57,10 @@ def mixed():
 
 def categorical():
     noise = np.random.default_rng(1)
-    return {"colour": noise.choice(["red", "green", "blue"], 60).tolist(), "odd": noise.choice([True, False], 60).tolist()}
+    return {
+        "colour": noise.choice(["red", "green", "blue"], 60).tolist(),
+        "odd": noise.choice([True, False], 60).tolist(),
+    }
 
 
 def real():

@@ -14,7 +14,27 @@ from likewise import storage
 from likewise.errors import ModelFileError
 from likewise.estimators.files import load
 
-WRONG = [None, True, -1, 0, 1, 7, 10**6, 10**9, 2**62, -0.5, 1e300, "", "x", "9" * 1000, [], {}, [[]], [10**9], [None] * 100]
+WRONG = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    7,
+    10**6,
+    10**9,
+    2**62,
+    -0.5,
+    1e300,
+    "",
+    "x",
+    "9" * 1000,
+    [],
+    {},
+    [[]],
+    [10**9],
+    [None] * 100,
+]
 
 
 def places(value, path=()):
@@ -73,7 +93,7 @@ def altered_tensors(tensors):
 
 
 def main(path):
-    """Loads every alteration of the model at `path`; prints JSON: what loaded, what failed otherwise, seconds, megabytes."""
+    """Loads every alteration of the model at `path`; writes as JSON what loaded, what failed otherwise, and the cost."""
     header, tensors = storage.read(path)
     load(path)
     cases = [(words, other, tensors) for words, other in altered_headers(header, 60, 0)]
@@ -94,7 +114,7 @@ def main(path):
         slowest = max(slowest, (time.process_time() - start, words))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     facts = {"cases": len(cases), "loaded": loaded, "otherwise": otherwise, "slowest": slowest}
-    print(json.dumps({**facts, "megabytes": (after - before) / 1024}))
+    sys.stdout.write(json.dumps({**facts, "megabytes": (after - before) / 1024}))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def build(cls: type[Family], event: Event, settings: Mapping[str, Any], seed: in
         torch.default_generator.manual_seed(seed)
         try:
             return cls(event, **settings)
-        except (TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError) as error:
             raise DataError(f"The model cannot be built: {error}.") from error
 
 

@@ -176,7 +176,8 @@ class Generative(BaseEstimator, ABC):
             raise DataError("resume=True needs random_state, a whole number: only the same fit can be resumed.")
         domain = Table() if self.domain is None else copy.deepcopy(self.domain)
         seed = seed_from(self.random_state)
-        source = domain.read(check_records(X, self, fitted=False))
+        records = check_records(X, self, fitted=False)
+        source = domain.read(records)
         labels = None if y is None else check_labels(y, len(source))
         parts = fitting.split(len(source), fraction, seed)
         training = source.rows(parts[0])
@@ -184,7 +185,7 @@ class Generative(BaseEstimator, ABC):
         batches = fitting.encode_parts(domain, source, labels, parts)
         family = fitting.build(self.family_class(), domain.event, self._settings(), seed)
         record = self._learn(family, batches, seed, partial=False)
-        names = None if isinstance(X, np.ndarray | list | tuple) else list(source.names)
+        names = None if isinstance(records, np.ndarray) else list(source.names)
         self._adopt(domain, family, seed, record, len(source.names), names)
         return self
 

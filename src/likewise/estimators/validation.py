@@ -79,7 +79,12 @@ def _is_ragged(records: Any) -> bool:
 
 def _as_array(records: Any) -> Any:
     """An array with the cells as they are: texts beside numbers keep both."""
-    array = np.asarray(records)
+    try:
+        array = np.asarray(records)
+    except ValueError:  # cells that are lists themselves
+        array = np.empty((len(records), len(records[0])), dtype=object)
+        for row, cells in enumerate(records):
+            array[row] = np.fromiter(cells, dtype=object, count=len(cells))
     return np.array(records, dtype=object) if array.dtype.kind in "US" else array
 
 
