@@ -93,7 +93,7 @@ def altered_tensors(tensors):
 
 
 def main(path):
-    """Loads every alteration of the model at `path`; writes as JSON what loaded, what failed otherwise, and the cost."""
+    """Loads every alteration of the model at `path`; writes as JSON what loaded, what failed otherwise, the cost."""
     header, tensors = storage.read(path)
     load(path)
     cases = [(words, other, tensors) for words, other in altered_headers(header, 60, 0)]

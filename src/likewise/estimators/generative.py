@@ -381,7 +381,7 @@ class Generative(BaseEstimator, ABC):
         check_is_fitted(self, "family_")
         assert isinstance(self.family_, Latent)
         with torch.inference_mode():
-            batch = self.family_.decode(torch.as_tensor(np.asarray(latents), dtype=torch.get_default_dtype()))
+            batch = self.family_.decode(torch.as_tensor(np.asarray(latents), dtype=torch.float64))
         return self.domain_.decode(batch, generator_from(random_state))
 
     @needs(Latent)
