@@ -254,7 +254,14 @@ class _Column:
             return np.isin(self.values, wanted)
         t = self.thresholds
         step = None if grid is None else grid.step / grid.scale
-        return spikes(self.values, self.counts, step, t.atom_share, t.atom_ratio, t.atom_rows, t.max_atoms)
+        atom = spikes(self.values, self.counts, step, t.atom_share, t.atom_ratio, t.atom_rows, t.max_atoms)
+        # A few values, repeated and far from filling their grid, are states rather than places on it.
+        rest = self.counts[~atom]
+        if step is not None and len(rest) and len(self.values) <= t.max_categories:
+            cells = (float(self.values[-1]) - float(self.values[0])) / step
+            if rest.sum() >= t.label_rows * len(rest) and len(self.values) < 0.1 * cells:
+                atom |= self.counts > 1
+        return atom
 
     def _scattered(self, rest: Array, counts: Array) -> bool:
         """Whether floats on no grid are mostly repetitions of a few: then each is a state."""

@@ -59,8 +59,8 @@ class Table(Domain):
 
     Notes
     -----
-    A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that was not in
-    training, and a blank in a column that had none are the unseen state of their column (in a boolean column: a
+    A value off the grid of its column counts as the cell it falls in. A value outside the bounds, a state that was not
+    in training, and a blank in a column that had none are the unseen state of their column (in a boolean column: a
     DataError). All constant columns share one entry, whose unseen state is any other value. Identifiers are not looked
     at when records are encoded. Columns of text files are as pandas would read them, but that whole numbers with blanks
     are "Int64" and truth values with blanks "boolean".

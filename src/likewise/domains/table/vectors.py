@@ -247,7 +247,11 @@ def _dictionary(array: pa.Array) -> Vector:
     coded = array.dictionary_encode()
     missing = np.asarray(array.is_null().to_numpy(zero_copy_only=False), dtype=bool)
     codes = coded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Vector("label", codes, missing, tuple(coded.dictionary.to_pylist()))
+    levels = coded.dictionary.to_pylist()
+    order = sorted(range(len(levels)), key=levels.__getitem__)  # the schema must not depend on the order of the rows
+    rank = np.empty(max(len(levels), 1), dtype=np.int64)
+    rank[order] = np.arange(len(levels))
+    return Vector("label", np.where(missing, 0, rank[codes]), missing, tuple(levels[i] for i in order))
 
 
 def _decoded(name: str, array: pa.DictionaryArray, missing: Array) -> Vector:
