@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from likewise.cli.outcome import Refused
 
+_TRUTH = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
-def parse(words: Sequence[str], columns: Collection[str], unordered: Collection[str] = ()) -> dict[str, Any]:
+
+def parse(words: Sequence[str], columns: Mapping[str, str]) -> dict[str, Any]:
     """Evidence from the words of the command line: column -> value, list of values, or interval.
 
     Parameters
     ----------
     words : texts such as "species=Adelie", "mass=3000..4000", "mass=..4000", "species=Adelie|Gentoo"
         A part between bars may be an interval; a part that is empty stands for *missing*.
-    columns : the names that may stand before the equals sign
-    unordered : those of them whose values are texts, in which two dots mean nothing
+    columns : column -> "number", "boolean", "label" or "moment", what its values are
+        Two dots mean nothing among labels. A text that is no value of that sort stays a text, for the schema to refuse.
 
     Examples
     --------
-    >>> parse(["species=Adelie|Gentoo", "mass=3000..4000"], ["species", "mass"], ["species"])
-    {'species': ['Adelie', 'Gentoo'], 'mass': ('3000', '4000')}
+    >>> parse(["species=Adelie|Gentoo", "mass=3000..4000"], {"species": "label", "mass": "number"})
+    {'species': ['Adelie', 'Gentoo'], 'mass': (3000, 4000)}
     """
     given: dict[str, Any] = {}
     for word in words:
         column, said = _split(word, columns)
         if column in given:
             raise Refused(f"--given names {column!r} twice; write a set as {column}=a|b.")
-        parts = [_part(part, column in unordered) for part in said.split("|")]
-        # One interval is a pair, and so is a set of two: only the list tells them apart.
+        parts = [_part(part.strip(), columns[column]) for part in said.split("|")]
+        # None alone would say nothing; in a list it stands for missing.
         given[column] = parts[0] if len(parts) == 1 and parts[0] is not None else parts
     return given
 
 
-def _split(word: str, columns: Collection[str]) -> tuple[str, str]:
+def _split(word: str, columns: Mapping[str, str]) -> tuple[str, str]:
     """The column and what is said of it; a column's name may hold equals signs."""
     cuts = [i for i, letter in enumerate(word) if letter == "="]
     if not cuts:
@@ -46,12 +50,24 @@ def _split(word: str, columns: Collection[str]) -> tuple[str, str]:
     raise Refused(f"--given {word!r}: there is no column {word[: cuts[0]].strip()!r}; there are {named}.")
 
 
-def _part(text: str, unordered: bool) -> Any:
-    """A value, an interval as a pair of texts (None for an open end), or None for missing."""
-    text = text.strip()
+def _part(text: str, family: str) -> Any:
+    """A value, an interval as a pair (None for an open end), or None for missing."""
+    low, dots, high = text.partition("..")
+    if dots and family != "label":
+        return (_value(low.strip(), family), _value(high.strip(), family))
+    return _value(text, family)
+
+
+def _value(text: str, family: str) -> Any:
     if not text:
         return None
-    low, dots, high = text.partition("..")
-    if not dots or unordered:
+    try:
+        if family == "number":
+            number = float(text)
+            whole = number.is_integer() and "." not in text and "e" not in text.lower()
+            return int(text) if whole else number if math.isfinite(number) else text
+        if family == "moment":
+            return dt.datetime.fromisoformat(text) if "-" in text else dt.time.fromisoformat(text)
+    except ValueError:
         return text
-    return (low.strip() or None, high.strip() or None)
+    return _TRUTH.get(text.lower(), text) if family == "boolean" else text

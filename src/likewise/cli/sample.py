@@ -81,8 +81,8 @@ def _draw(model: Generative, n: int, given: list[str], seed: int) -> tuple[Any, 
     from likewise.families.family import Conditional
 
     assert isinstance(model.domain_, Table)
-    columns = [*model.domain_.facts, *model.domain_.labels]
-    evidence = parse(given, [facts.name for facts in columns], [f.name for f in columns if f.family == "label"])
+    columns = (*model.domain_.facts, *model.domain_.labels)
+    evidence = parse(given, {facts.name: facts.family for facts in columns})
     if not issubclass(model.family_class(), Conditional):
         return model.sample(n, random_state=seed, given=evidence), None
     found = model.conditional(evidence, draws=n, random_state=seed)
