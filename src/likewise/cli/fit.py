@@ -52,24 +52,30 @@ def fit(
     check_free(out, force)
     check_free(log, force)
     check_free(json, force)
-    if checkpoint.exists() and not resume:
-        if not force:
-            raise Refused(
-                f"The checkpoint of an interrupted fit lies in {str(checkpoint)!r}: add --resume to go on from it, or "
-                "--force to start anew."
-            )
-        shutil.rmtree(checkpoint)
+    if checkpoint.exists() and not resume and not force:
+        raise Refused(
+            f"The checkpoint of an interrupted fit lies in {str(checkpoint)!r}: add --resume to go on from it, or "
+            "--force to start anew."
+        )
+    own_names = split_names(names, data)
 
     from likewise.domains.table import Table
     from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 
     if family not in ESTIMATORS:
         raise Refused(f"There is no family called {family!r}; there are {', '.join(ESTIMATORS)}.")
-    common = {"max_time": time, "max_steps": max_steps, "random_state": seed, "device": device}
-    domain = Table(names=split_names(names)) if names is not None else None
     model = estimator_class(family)(
-        **common, domain=domain, checkpoint=checkpoint, resume=resume, verbose=0 if quiet else 1 + verbose
+        max_time=time,
+        max_steps=max_steps,
+        random_state=seed,
+        device=device,
+        domain=None if own_names is None else Table(names=own_names),
+        checkpoint=checkpoint,
+        resume=resume,
+        verbose=0 if quiet else 1 + verbose,
     )
+    if not resume:
+        _remove(checkpoint)
     with _checkpointed(checkpoint, log):
         model.fit(data)
         model.save(out)

@@ -28,7 +28,7 @@ def inspect(
     Of a model, the schema is read, and the family is not built.
     """
     check_free(json, force)
-    found = _model(Path(target)) if Path(target).suffix == ".safetensors" else _data(target, split_names(names))
+    found = _model(Path(target)) if Path(target).suffix == ".safetensors" else _data(target, split_names(names, target))
     if json is not None:
         write_json(json, found)
         return

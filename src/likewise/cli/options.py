@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from likewise.cli.outcome import Refused
+
 Data = Annotated[
     str,
     typer.Argument(
@@ -25,6 +27,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")]
 
 
-def split_names(names: str | None) -> list[str] | None:
-    """The names that `--names` gives."""
-    return None if names is None else [name.strip() for name in names.split(",")]
+def split_names(names: str | None, data: str) -> list[str] | None:
+    """The names that `--names` gives to the columns of `data`; refused where those have names already."""
+    if names is None:
+        return None
+    from likewise.datasets import BUNDLED
+
+    if (data in BUNDLED and not Path(data).exists()) or Path(data).suffix.lower() in (".parquet", ".pq"):
+        raise Refused(f"--names is for text files without a header, and {data!r} has names of its own.")
+    return [name.strip() for name in names.split(",")]

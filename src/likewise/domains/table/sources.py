@@ -320,10 +320,7 @@ def _read_path(
     text_columns: Collection[str],
 ) -> Source:
     path = Path(given)
-    bundled = isinstance(given, str) and given in BUNDLED and not path.exists()
-    if names is not None and (bundled or path.suffix.lower() in (".parquet", ".pq")):
-        raise DataError(f"names= is for text files without a header, and {str(given)!r} has names of its own.")
-    if bundled:
+    if isinstance(given, str) and given in BUNDLED and not path.exists():
         return _read_pandas(load(given))
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
