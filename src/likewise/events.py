@@ -175,8 +175,9 @@ class Event:
         if not reals:
             return "counting"
         named = ", ".join(reals[:4]) + (f" and {len(reals) - 4} more" if len(reals) > 4 else "")
-        return f"Lebesgue on {named}" + ("" if len(reals) == len(self) and all(
-            size == 1 for size in self.code_sizes) else ", counting elsewhere")
+        return f"Lebesgue on {named}" + (
+            "" if len(reals) == len(self) and all(size == 1 for size in self.code_sizes) else ", counting elsewhere"
+        )
 
     def complete(self, codes: Tensor, values: Tensor) -> Batch:
         """A fully observed batch from codes and model-unit values: values are snapped to their cells, widths found."""
@@ -290,10 +291,11 @@ class Batch:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Batch:
         """The batch on another device, its float tensors in another precision."""
-        floats = (part.to(device=device, dtype=dtype) for part in (self.values, self.lower, self.width))
         return Batch(
             self.codes.to(device),
-            *floats,
+            self.values.to(device=device, dtype=dtype),
+            self.lower.to(device=device, dtype=dtype),
+            self.width.to(device=device, dtype=dtype),
             self.status.to(device),
             {
                 i: Restriction(part.codes.to(device), part.intervals.to(device=device, dtype=dtype))
@@ -323,10 +325,11 @@ class Batch:
         """Batches one below the other. All must restrict the same entries."""
         first = batches[0]
         return Batch(
-            *(
-                torch.cat([getattr(batch, name) for batch in batches])
-                for name in ("codes", "values", "lower", "width", "status")
-            ),
+            torch.cat([batch.codes for batch in batches]),
+            torch.cat([batch.values for batch in batches]),
+            torch.cat([batch.lower for batch in batches]),
+            torch.cat([batch.width for batch in batches]),
+            torch.cat([batch.status for batch in batches]),
             {
                 i: Restriction(
                     torch.cat([batch.restrictions[i].codes for batch in batches]),

@@ -83,7 +83,7 @@ class Seat:
         self.optimiser.zero_grad(set_to_none=True)
         with precision.autocast(batch.codes.device):
             loss: Tensor = self._module(batch, self.name, noise)
-        loss.float().backward()  # type: ignore[no-untyped-call]
+        loss.float().backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, clip)
         self.optimiser.step()
         return torch.stack((loss.detach().float(), norm.detach().float()))

@@ -25,7 +25,7 @@ def family_class(name: str) -> type[Family]:
     'autoregressive'
     """
     module, attribute = FAMILIES[name]
-    found = getattr(import_module(module), attribute)
+    found: type[Family] = getattr(import_module(module), attribute)
     assert issubclass(found, Family)
     assert found.name == name
     return found

@@ -73,7 +73,7 @@ class Marginals:
         if isinstance(entry.value, Quantised) and entry.value.size is not None and entry.value.size <= MOST_CELLS:
             return entry.code.size - 1 + entry.value.size
         outputs = self._network.outputs(i)
-        components = (outputs.stop - outputs.start - (entry.code.size if entry.code.size > 1 else 0)) // 3
+        components: int = (outputs.stop - outputs.start - (entry.code.size if entry.code.size > 1 else 0)) // 3
         return entry.code.size - 1 + NODES * components
 
     def _enumerate(self, batch: Batch, order: tuple[int, ...]) -> Tensor:
