@@ -91,6 +91,7 @@ PANDAS = {
     "sparse": pd.Series(pd.arrays.SparseArray(np.where(BLANK, WHOLE, 0).astype(float), fill_value=0.0)),
     "dates as text": pd.Series(DAYS.astype(str)),
     "german dates as text": pd.Series([f"{d:%d.%m.%Y}" for d in DAYS.astype("O")]),
+    "american dates as text": pd.Series([f"{d.month}/{d.day}/{d.year}" for d in DAYS.astype("O")]),
     "clock as text with blanks": pd.Series(with_blanks(f"{h % 24:02d}:{h % 60:02d}" for h in WHOLE)),
     "arrow int": pd.Series(with_blanks(WHOLE), dtype=pd.ArrowDtype(pa.int32())),
     "arrow text": pd.Series(with_blanks(WORDS), dtype=pd.ArrowDtype(pa.string())),

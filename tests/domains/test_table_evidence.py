@@ -94,7 +94,7 @@ def allowed(name: str, said: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
         ("day", "2020-05-17", lambda c: c == "2020-05-17"),
         ("day", ("2020-02-01", "2020-03-15"), lambda c: c.between("2020-02-01", "2020-03-15")),
         ("day", (dt.date(2021, 1, 1), None), lambda c: c >= "2021-01-01"),
-        ("day", (pd.Timestamp("2020-06-01"), np.datetime64("2020-07-01")), lambda c: c.between("2020-06", "2020-07-01")),
+        ("day", (pd.Timestamp("2020-06-01"), np.datetime64("2020-07-01")), lambda c: c.between("2020-06", "2020-07")),
         ("hole", [None], lambda c: c.isna()),
         ("hole", [None, (0, None)], lambda c: c.isna() | (c >= 0)),
         ("hole", (None, None), lambda c: c.notna()),

@@ -101,6 +101,18 @@ def test_smooth_counts_have_no_atoms() -> None:
         assert facts_of(column).states == ()
 
 
+def test_a_few_values_off_the_usual_grid_are_states_of_their_own() -> None:
+    ages = RNG.integers(1, 80, SIZE).astype(float)
+    ages[:3] = 0.42, 0.67, 0.42
+    facts = facts_of(ages)
+    assert facts.grid.step == facts.grid.scale == 1
+    assert facts.states == (0.42, 0.67)
+
+
+def test_few_repeated_values_far_from_filling_their_grid_are_codes() -> None:
+    assert facts_of(RNG.choice(RNG.integers(0, 10**6, 40), 2000)).kind == "categorical"
+
+
 def test_atoms_may_be_told() -> None:
     column = RNG.integers(0, 1000, SIZE)
     assert facts_of(column, atoms={"a": [int(column[0])]}).states == (int(column[0]),)

@@ -108,13 +108,16 @@ class MonotoneMap:
             x = self.x[k] + step * torch.where(gap > 0, t, torch.zeros_like(t))
         else:
             x = self.x[0].expand_as(z)
-        below = self._untail((self.z[0] - z).clamp(min=0), self.slope[0], float(self.x[0]) - self.low)
-        above = self._untail((z - self.z[-1]).clamp(min=0), self.slope[-1], self.high - float(self.x[-1]))
-        return torch.where(z < self.z[0], self.x[0] - below, torch.where(z > self.z[-1], self.x[-1] + above, x))
+        below = self._untail(self.x[0], (self.z[0] - z).clamp(min=0), self.slope[0], self.low, -1.0)
+        above = self._untail(self.x[-1], (z - self.z[-1]).clamp(min=0), self.slope[-1], self.high, 1.0)
+        return torch.where(z < self.z[0], below, torch.where(z > self.z[-1], above, x))
 
     @staticmethod
-    def _untail(rise: Tensor, slope: Tensor, room: float) -> Tensor:
-        if room == float("inf"):
+    def _untail(knot: Tensor, rise: Tensor, slope: Tensor, bound: float, side: float) -> Tensor:
+        if bound == side * float("inf"):
             # 150 tail scales out the user's unit is e^150 slopes away: stop there rather than overflow.
-            return (TAIL_SCALE / slope * torch.expm1((rise / TAIL_SCALE).clamp(max=150.0))).clamp(max=1e301)
-        return -room * torch.expm1(-rise / (slope * room))
+            far = TAIL_SCALE / slope * torch.expm1((rise / TAIL_SCALE).clamp(max=150.0))
+            return knot + side * far.clamp(max=1e301)
+        # Counted from the bound, so that values close to it keep their digits.
+        room = abs(bound - float(knot))
+        return bound - side * room * torch.exp(-rise / (slope * room))

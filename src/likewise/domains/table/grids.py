@@ -65,17 +65,29 @@ class Grid:
         return (Fraction(value) * self.scale - self.origin) / self.step
 
 
-def decimals_of(values: Array, precision: int = 53, limit: int = DECIMALS) -> int | None:
-    """The fewest decimals that write every value exactly in its own precision; None where `limit` do not."""
+def on_decimals(values: Array, decimals: int, precision: int = 53) -> Array:
+    """Which values so many decimals write exactly in their own precision."""
     kind = {11: np.float16, 24: np.float32}.get(precision, np.float64)
-    native = values.astype(kind)
-    for decimals in range(limit + 1):
+    with np.errstate(over="ignore"):  # what overflows is beyond exact whole numbers anyway
         scaled = values * 10.0**decimals
-        if np.abs(scaled).max(initial=0.0) >= EXACT:
-            return None
-        if ((np.rint(scaled) / 10.0**decimals).astype(kind) == native).all():
-            return decimals
-    return None
+        exact: Array = (np.rint(scaled) / 10.0**decimals).astype(kind) == values.astype(kind)
+    return exact & (np.abs(scaled) < EXACT)
+
+
+def decimals_of(values: Array, precision: int = 53, limit: int = DECIMALS) -> int | None:
+    """The fewest decimals that write every value exactly; None where `limit` do not."""
+    return next((d for d in range(limit + 1) if on_decimals(values, d, precision).all()), None)
+
+
+def off_the_usual(values: Array, counts: Array, precision: int = 53, share: float = 0.05, most: int = 50) -> Array:
+    """Which distinct values lie off the decimals that nearly all rows have, (n,) bool: none where too many do."""
+    none = np.zeros(len(values), dtype=bool)
+    for decimals in range(DECIMALS + 1):
+        off = ~on_decimals(values, decimals, precision)
+        if off.sum() <= most and counts[off].sum() <= share * counts.sum():
+            # A few values among few are no rule with exceptions.
+            return off if (~off).sum() >= 2 * off.sum() else none
+    return none
 
 
 def grid_of(values: Array, decimals: int, relative: bool = False) -> Grid | None:

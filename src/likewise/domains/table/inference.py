@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from likewise.domains.table.atoms import spikes
-from likewise.domains.table.grids import Grid, coarse_grid, decimals_of, grid_of
+from likewise.domains.table.grids import Grid, coarse_grid, decimals_of, grid_of, off_the_usual
 from likewise.domains.table.identifiers import Identifier, running, sounds_like_one, text_pattern
 from likewise.domains.table.maps import normal_scores
 from likewise.domains.table.schema import Facts, Kind, Thresholds
@@ -36,6 +36,11 @@ class _Column:
         self.name, self.vector, self.wishes, self.thresholds, self.label = name, vector, wishes, thresholds, label
         self.values, self.counts = counted(vector)
         self.rows = int(self.counts.sum())
+        # Few values off a grid that nearly all lie on would make it much finer: they are states of their own instead.
+        self.odd: Array = np.zeros(len(self.values), dtype=bool)
+        free = wishes.kind in (None, "quantised") and wishes.step is None and wishes.atoms is None
+        if free and vector.family == "number" and not vector.integer:
+            self.odd = off_the_usual(self.values, self.counts, vector.precision)
         self.base = Facts(
             name,
             "categorical",
@@ -89,16 +94,17 @@ class _Column:
 
     def _gridded(self) -> bool:
         """Whether numbers lie on a grid coarse enough to matter: whole numbers, or decimals with ties or few cells."""
-        decimals = 0 if self.base.whole else decimals_of(self.values, self.vector.precision)
+        values = self.values[~self.odd]
+        decimals = 0 if self.base.whole else decimals_of(values, self.vector.precision)
         if decimals is None:
             return False
-        grid = grid_of(self.values, decimals)
+        grid = grid_of(values, decimals)
         if grid is None:
             return False
         if decimals == 0 or self.wishes.step is not None:
             return True
         ties = 1.0 - len(self.values) / self.rows
-        cells = (self.values[-1] - self.values[0]) * grid.scale / grid.step
+        cells = (values[-1] - values[0]) * grid.scale / grid.step
         return ties >= self.thresholds.tie_share or cells <= 10.0 * self.rows
 
     def _pattern(self) -> Identifier | None:
@@ -176,8 +182,10 @@ class _Column:
             raise DataError(f"kinds: {place(self.name)} holds {what}; expected numbers for the kind {kind!r}.")
         kind = "datetime" if family == "moment" else "quantised" if kind == "datetime" else kind
         low, high = self._bounds()
-        grid, decimals = self._grid(kind, self.values)
-        atom = self._atoms(grid)
+        odd = self.odd if kind == "quantised" else np.zeros(len(self.values), dtype=bool)
+        grid, decimals = self._grid(kind, self.values[~odd])
+        atom = odd.copy()
+        atom[~odd] = self._atoms(grid, self.values[~odd], self.counts[~odd])
         rest, counts = self.values[~atom], self.counts[~atom]
         if not len(rest) or (grid is None and self._scattered(rest, counts)):
             return self._codes("categorical")
@@ -248,19 +256,19 @@ class _Column:
             )
         return grid
 
-    def _atoms(self, grid: Grid | None) -> Array:
+    def _atoms(self, grid: Grid | None, values: Array, counts: Array) -> Array:
+        """Which values are atoms."""
         if self.wishes.atoms is not None:
-            wanted = np.array(list(self.wishes.atoms), dtype=self.values.dtype)
-            return np.isin(self.values, wanted)
+            return np.isin(values, np.array(list(self.wishes.atoms), dtype=values.dtype))
         t = self.thresholds
         step = None if grid is None else grid.step / grid.scale
-        atom = spikes(self.values, self.counts, step, t.atom_share, t.atom_ratio, t.atom_rows, t.max_atoms)
+        atom = spikes(values, counts, step, t.atom_share, t.atom_ratio, t.atom_rows, t.max_atoms)
         # A few values, repeated and far from filling their grid, are states rather than places on it.
-        rest = self.counts[~atom]
-        if step is not None and len(rest) and len(self.values) <= t.max_categories:
-            cells = (float(self.values[-1]) - float(self.values[0])) / step
-            if rest.sum() >= t.label_rows * len(rest) and len(self.values) < 0.1 * cells:
-                atom |= self.counts > 1
+        rest, repeats = values[~atom].astype(np.float64), counts[~atom]
+        if step is not None and len(rest) and len(values) <= t.max_categories:
+            cells = (rest[-1] - rest[0]) / step
+            if repeats.sum() >= t.label_rows * len(rest) and len(rest) < 0.1 * cells:
+                atom |= counts > 1
         return atom
 
     def _scattered(self, rest: Array, counts: Array) -> bool:

@@ -30,12 +30,20 @@ FORMATS = (
     "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M",
     "%d-%m-%Y",
+    "%-m/%-d/%Y",
+    "%-m/%-d/%Y %-H:%M",
+    "%-d/%-m/%Y",
+    "%-d/%-m/%Y %-H:%M",
+    "%-d.%-m.%Y",
+    "%-d.%-m.%Y %-H:%M",
     "%d %b %Y",
     "%b %d, %Y",
     "%H:%M",
     "%H:%M:%S",
+    "%-H:%M",
+    "%-H:%M:%S",
 )
-"""What dates are looked for in, the likelier of two readings first."""
+"""What dates are looked for in, the likelier of two readings first; "%-d" is a day without a leading zero."""
 
 _EPOCH = dt.datetime(1970, 1, 1)
 _CLOCK_DAY = dt.datetime(1900, 1, 1)
@@ -44,7 +52,7 @@ _CLOCK_DAY = dt.datetime(1900, 1, 1)
 def text_format(levels: Sequence[Scalar]) -> str:
     """The first format that reads every text and writes it back as it was; "" where there is none."""
     texts = [str(level) for level in levels]
-    if not texts or any(not 5 <= len(text) <= 26 or not any(c.isdigit() for c in text) for text in texts[:50]):
+    if not texts or any(not 4 <= len(text) <= 26 or not any(c.isdigit() for c in text) for text in texts[:50]):
         return ""
     for form in FORMATS:
         if _reads(texts[:1], form) and _reads(texts[:50], form) and _reads(texts, form):
@@ -54,15 +62,29 @@ def text_format(levels: Sequence[Scalar]) -> str:
 
 def _reads(texts: Sequence[str], form: str) -> bool:
     try:
-        return all(dt.datetime.strptime(text, form).strftime(form) == text for text in texts)
+        return all(_write(_read(text, form), form) == text for text in texts)
     except ValueError:
         return False
 
 
+def _read(text: str, form: str) -> dt.datetime:
+    return dt.datetime.strptime(text, form.replace("%-", "%"))
+
+
+def _write(moment: dt.datetime, form: str) -> str:
+    for code, number in (
+        ("%-d", moment.day),
+        ("%-m", moment.month),
+        ("%-H", moment.hour),
+    ):  # strftime may not know them
+        form = form.replace(code, str(number))
+    return moment.strftime(form)
+
+
 def unit_of(form: str) -> tuple[str, Span]:
     """The unit that holds what a format writes, and whether it is a time of the day."""
-    clock: Span = "clock" if "%d" not in form else ""
-    return "us" if "%f" in form else "s" if "%H" in form else "D", clock
+    clock: Span = "" if "%Y" in form else "clock"
+    return "us" if "%f" in form else "s" if "H:" in form else "D", clock
 
 
 def from_text(vector: Vector, form: str) -> Vector | None:
@@ -71,7 +93,7 @@ def from_text(vector: Vector, form: str) -> Vector | None:
     start = _CLOCK_DAY if span else _EPOCH
     size = {"us": dt.timedelta(microseconds=1), "s": dt.timedelta(seconds=1), "D": dt.timedelta(days=1)}[unit]
     try:
-        whole = [(dt.datetime.strptime(str(level), form) - start) // size for level in vector.levels]
+        whole = [(_read(str(level), form) - start) // size for level in vector.levels]
     except ValueError:
         return None
     data: Array = np.array(whole or [0], dtype=np.int64)[vector.data]
@@ -83,5 +105,5 @@ def to_text(vector: Vector, form: str) -> Vector:
     distinct, data = np.unique(vector.data, return_inverse=True)
     start = _CLOCK_DAY if vector.span else _EPOCH
     size = {"us": "microseconds", "s": "seconds", "D": "days"}[vector.unit]
-    texts = tuple((start + dt.timedelta(**{size: whole})).strftime(form) for whole in distinct.tolist())
+    texts = tuple(_write(start + dt.timedelta(**{size: whole}), form) for whole in distinct.tolist())
     return Vector("label", data.astype(np.int64), vector.missing, texts)
