@@ -137,7 +137,7 @@ def _values(facts: Facts, z: Tensor) -> Array:
     if isinstance(value, Quantised):
         assert facts.grid is not None
         return facts.grid.values(value.index(z).numpy(), facts.whole)
-    x = value.map.inverse(z).numpy()
+    x: Array = value.map.inverse(z).numpy()
     if facts.decimals is not None:
         x = np.where(
             np.abs(x) < 2.0**53 / 10.0**facts.decimals, np.rint(x * 10.0**facts.decimals) / 10.0**facts.decimals, x
@@ -145,7 +145,7 @@ def _values(facts: Facts, z: Tensor) -> Array:
     x = np.clip(x, np.nextafter(value.map.low, np.inf), np.nextafter(value.map.high, -np.inf))  # open bounds
     if facts.low is not None or facts.high is not None:
         x = np.clip(x, facts.low, facts.high)
-    return np.rint(x).astype(np.int64) if facts.whole else x
+    return np.asarray(np.rint(x).astype(np.int64) if facts.whole else x)
 
 
 def conform(facts: Facts, vector: Vector) -> Vector:
