@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,11 +77,12 @@ def fit(
     )
     if not resume:
         _remove(checkpoint)
+    start = perf_counter()
     with _checkpointed(checkpoint, log):
         model.fit(data)
         model.save(out)
 
-    summary = {"data": data, "file": str(out), **describe(model, data)}
+    summary = {"data": data, "file": str(out), "seconds": perf_counter() - start, **describe(model, data)}
     if not quiet:
         _tell_notes(model, verbose)
         tell(in_words(summary))
@@ -144,7 +146,7 @@ def describe(model: Generative, data: str) -> dict[str, Any]:
             "kind": scores.kind,
             "base_measure": scores.base_measure,
         },
-        "seconds": record.get("seconds"),
+        "seconds_of_learning": record.get("seconds"),
         "steps": record.get("steps"),
         "stopped": record.get("stopped"),
         "parameters": sum(part.numel() for part in model.family_.state_dict().values()),
@@ -157,9 +159,9 @@ def in_words(summary: dict[str, Any]) -> str:
     likelihood = summary["log_likelihood"]
     held = summary["held_out_rows"]
     judged = f"of {held:,} held-out rows" if held else "of the training rows (too few to hold any out)"
-    took = "" if summary["seconds"] is None else f" in {summary['seconds']:.1f} s"
     return (
-        f"Fitted {summary['family']} to {summary['rows']:,} rows and {summary['columns']:,} columns{took}; "
+        f"Fitted {summary['family']} to {summary['rows']:,} rows and {summary['columns']:,} columns "
+        f"in {summary['seconds']:.1f} s; "
         f"log-likelihood {judged}: {likelihood['mean']:.3f} +/- {likelihood['standard_error']:.3f} nats a row "
         f"({likelihood['kind']}); written to {summary['file']}."
     )
