@@ -10,8 +10,10 @@ from torch import Tensor
 TAIL_SCALE = 4.0
 """Normal scores over which an open tail turns from linear to logarithmic (heavy tails in the user's units)."""
 
-EDGE = 1e6
-"""Stands for infinity in normal scores: far beyond every value, yet finite, so that gradients stay numbers."""
+EDGE = 1e4
+"""Stands for infinity in normal scores: far beyond every value, yet finite, so that gradients stay numbers.
+
+No larger than it must be: the edge of a cell is `lower + width`, and single precision keeps seven digits of `width`."""
 
 
 @dataclass(frozen=True)
