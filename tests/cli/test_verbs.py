@@ -125,6 +125,18 @@ def test_the_training_log_is_a_line_of_json_an_event(likewise, tmp_path):
     assert events[-1]["event"] == "end"
     assert events[-1]["steps"] == 30
 
+    in_one_pass = ["fit", "iris", "--family", "bayesian_network", "--out", "network.safetensors", "--log"]
+    assert likewise(*in_one_pass, "log.jsonl").exit_code == 2
+    assert likewise(*in_one_pass, "network.jsonl").exit_code == 0
+    (line,) = (tmp_path / "network.jsonl").read_text().splitlines()
+    assert json.loads(line)["event"] == "end"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "iris.safetensors",
+        "log.jsonl",
+        "network.jsonl",
+        "network.safetensors",
+    ]
+
 
 def test_interrupted_keeps_the_checkpoint_and_resume_ends_where_one_run_would(likewise, tmp_path):
     arguments = ["fit", "iris", "--max-steps", "150", "--seed", "4"]

@@ -6,15 +6,20 @@ import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import dumps
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from likewise.atomic import atomic_path
 from likewise.cli.options import Data, Device, Force, Json, Names, Quiet, Seed, Verbose, split_names
 from likewise.cli.outcome import Refused, tell
 from likewise.cli.outputs import check_free, write_json
+
+LOG = "training.jsonl"
+"""The log in the checkpoint folder."""
 
 if TYPE_CHECKING:
     from likewise.estimators.generative import Generative
@@ -81,6 +86,10 @@ def fit(
     with _checkpointed(checkpoint, log):
         model.fit(data)
         model.save(out)
+        if log is not None and not (checkpoint / LOG).exists():
+            # A family that learns in one pass has one event to tell.
+            checkpoint.mkdir(exist_ok=True)
+            (checkpoint / LOG).write_text(dumps({"event": "end", **model.training_record_}) + "\n", encoding="utf-8")
 
     summary = {"data": data, "file": str(out), "seconds": perf_counter() - start, **describe(model, data)}
     if not quiet:
@@ -101,26 +110,24 @@ def _model_file(data: str, out: Path | None) -> Path:
 
 @contextmanager
 def _checkpointed(checkpoint: Path, log: Path | None) -> Iterator[None]:
-    """Keeps the checkpoint folder when the fit is interrupted, and only then; the log is kept in any case."""
-    written = checkpoint / "training.jsonl"
+    """Keeps the checkpoint folder of a fit that did not end, if it holds any; the log is copied in any case."""
+    done = False
     try:
         yield
+        done = True
     except KeyboardInterrupt:
-        if any(checkpoint.glob("checkpoint-*.safetensors")):
-            raise KeyboardInterrupt(
-                f"the checkpoint is kept in {str(checkpoint)!r}; the same command with --resume goes on from it."
-            ) from None
-        _remove(checkpoint)
-        raise KeyboardInterrupt("there was nothing to keep yet.") from None
-    except BaseException:
-        # A fit that failed of itself would fail again from where it was; one that could not start leaves nothing.
-        if not any(checkpoint.glob("checkpoint-*.safetensors")):
+        kept = f"the checkpoint is kept in {str(checkpoint)!r}; the same command with --resume goes on from it."
+        raise KeyboardInterrupt(kept if _checkpoints(checkpoint) else "there was nothing to keep yet.") from None
+    finally:
+        if log is not None and (checkpoint / LOG).exists():
+            with atomic_path(log) as temporary:
+                shutil.copyfile(checkpoint / LOG, temporary)
+        if done or not _checkpoints(checkpoint):
             _remove(checkpoint)
-        raise
-    else:
-        if log is not None and written.exists():
-            shutil.copyfile(written, log)
-        _remove(checkpoint)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return list(folder.glob("checkpoint-*.safetensors"))
 
 
 def _remove(folder: Path) -> None:
