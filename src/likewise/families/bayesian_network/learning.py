@@ -350,6 +350,8 @@ def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, optio
 
 def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
     """The number of bins with which a Chow-Liu tree of full tables predicts held-out rows best."""
+    if not event.value_entries:
+        return 1
     tried: dict[int, float] = {}
     options = Options(structure="chow_liu", conditionals="tables")
     for bins in TABLE_BINS:
