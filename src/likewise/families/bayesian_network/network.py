@@ -19,6 +19,9 @@ from likewise.families.bayesian_network.relevance import Query, query_of
 MAX_PARAMETERS = 1 << 27
 """No node has a larger table: a limit on what a model file may ask for."""
 
+MAX_MASKS = 1 << 26
+"""Nor do all trees together have more splits times states."""
+
 ADVICE = ("observe more columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory.")
 
 
@@ -66,12 +69,16 @@ class DiscreteNetwork(nn.Module):
             raise ValueError("The network has another number of columns than its event.")
         self.conditionals = nn.ModuleList()
         self.parents: list[list[int]] = []
+        masks = 0
         for i, part in enumerate(conditionals):
             parents, splits = part["parents"], part["splits"]
             known = isinstance(parents, list) and all(type(p) is int and 0 <= p < len(event) for p in parents)
             if not known or i in parents or len(set(parents)) < len(parents):
                 raise ValueError("Parents are different columns of the event.")
             sizes = [self.nodes.sizes[p] for p in parents]
+            masks += 0 if splits is None else len(splits) * max(sizes, default=1)
+            if masks > MAX_MASKS:
+                raise ValueError("The trees of the network are larger than any that are ever learned.")
             partition = Table(parents, sizes) if splits is None else Tree(parents, sizes, splits)
             self.conditionals.append(ConditionalTable(partition, self.nodes.sizes[i]))
             self.parents.append(parents)

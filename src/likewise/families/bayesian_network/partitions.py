@@ -94,7 +94,7 @@ class Tree:
         if not isinstance(splits, list) or not splits or len(splits) > 2 * MAX_CELLS:
             raise ValueError("A tree needs a list of splits.")
         count, width = len(splits), max(sizes, default=1)
-        if count * width > 1 << 28:
+        if count * width > 1 << 26:
             raise ValueError("A tree is larger than any that is ever learned.")
         self.feature = np.full(count, -1)
         self.left_states = np.zeros((count, width), dtype=bool)
