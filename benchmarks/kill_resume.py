@@ -3,8 +3,8 @@
     python benchmarks/kill_resume.py --trials 20
 
 Each trial starts `likewise fit`, kills it with SIGKILL at a random moment (also while reading, between steps and while
-writing), starts it again with `--resume`, kills it again, and lets it end. Tensors must be identical to the bit. All the
-while the output file is watched: it must be absent or whole.
+writing), starts it again with `--resume`, kills it again, and lets it end. Tensors must be identical to the bit. All
+the while the output file is watched: it must be absent or whole.
 """
 
 from __future__ import annotations

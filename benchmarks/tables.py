@@ -4,11 +4,11 @@
 
 Each table is a folder with `train.csv` and `test.csv`. A family is fitted on the training rows alone (it holds some of
 them out for itself), as many records are drawn as there are training rows, and the judge, a script called as
-`judge generated.csv real.csv`, prints 1 - 2 max(AUC - 0.5, 0): 1 where no classifier tells generated from real. Scores are
-against training rows and against the held-out test rows; copies are the shares of generated and of test rows that stand
-in the training rows. The clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are torch's own
-default unless `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part of the test
-rows: that is how defaults are chosen.
+`judge generated.csv real.csv`, prints 1 - 2 max(AUC - 0.5, 0): 1 where no classifier tells generated from real. Scores
+are against training rows and against the held-out test rows; copies are the shares of generated and of test rows that
+stand in the training rows. The clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are
+torch's own default unless `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part
+of the test rows: that is how defaults are chosen.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         test, train = train.iloc[order[: len(train) // 10]], train.iloc[order[len(train) // 10 :]]
         test, train = test.reset_index(drop=True), train.reset_index(drop=True)
     settings = dict(pair.split("=", 1) for pair in options.set)
-    settings = {name: json.loads(value) if value[:1] in "[{0123456789tfn-." else value for name, value in settings.items()}
+    settings = {
+        name: json.loads(value) if value[:1] in "[{0123456789tfn-." else value for name, value in settings.items()
+    }
     model = getattr(lw, FAMILIES[options.family])(random_state=seed, max_time=options.time, **settings)
     start = time.perf_counter()
     model.fit(train)

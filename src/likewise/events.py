@@ -1,8 +1,8 @@
 """The language every room speaks: layouts, blocks, entries, events, batches with their evidence, and scores.
 
-One encoded record is an *event*: a layout of *entries*. An entry has a code out of K and, where it carries a value, that
-value is present exactly when the code is 0; the other codes are its *atoms* (spikes, caps, missing). Values live in
-*model units* z, reached from the user's units x by the smooth monotone map of their block.
+One encoded record is an *event*: a layout of *entries*. An entry has a code out of K and, where it carries a value,
+that value is present exactly when the code is 0; the other codes are its *atoms* (spikes, caps, missing). Values live
+in *model units* z, reached from the user's units x by the smooth monotone map of their block.
 """
 
 from __future__ import annotations
@@ -388,13 +388,15 @@ class Scores:
 class DenseView:
     """A differentiable view of an event: one-hot codes and values side by side, for families that need one vector.
 
-    Each entry takes one column a code (none when it has a single code) and one column for its value. The view of a batch
-    holds indicators and values; the output of a network in the same columns holds logits and values. `soften` turns
-    logits into a relaxed or straight-through sample in the view, and `harden` turns any view into codes and values.
+    Each entry takes one column a code (none when it has a single code) and one column for its value. The view of a
+    batch holds indicators and values; the output of a network in the same columns holds logits and values. `soften`
+    turns logits into a relaxed or straight-through sample in the view, and `harden` turns any view into codes and
+    values.
 
     Examples
     --------
-    >>> event = Event(Columns(), (Entry("a", Categorical(3)), Entry("b", Categorical(1), Real(MonotoneMap.affine(0, 1)))))
+    >>> mass = Entry("mass", Categorical(1), Real(MonotoneMap.affine(0, 1)))
+    >>> event = Event(Columns(), (Entry("colour", Categorical(3)), mass))
     >>> view = DenseView(event)
     >>> batch = event.complete(torch.tensor([[2, 0]]), torch.tensor([[0.0, 0.5]]))
     >>> view.dense(batch)

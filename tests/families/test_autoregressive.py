@@ -38,7 +38,8 @@ DISCRETE = Event(
     ),
 )
 MIXED = Event(
-    Columns(), (Entry("flag", Categorical(2)), Entry("mass", Categorical(2), Real(MonotoneMap.affine(10.0, 3.0)), missing=1))
+    Columns(),
+    (Entry("flag", Categorical(2)), Entry("mass", Categorical(2), Real(MonotoneMap.affine(10.0, 3.0)), missing=1)),
 )
 
 
@@ -114,7 +115,9 @@ def test_unknown_entries_are_summed_out(order: str, hidden: list[int]) -> None:
     joint = family.log_prob(records).values.exp()
     record = records.rows(slice(11, 12))
     kept = [i for i in range(3) if i not in hidden]
-    same = ((records.codes[:, kept] == record.codes[:, kept]) & (records.values[:, kept] == record.values[:, kept])).all(1)
+    same = (
+        (records.codes[:, kept] == record.codes[:, kept]) & (records.values[:, kept] == record.values[:, kept])
+    ).all(1)
     answer = family.log_prob(record.hide(hidden))
     assert answer.kind == "exact"
     assert float(answer.values.exp()) == pytest.approx(float(joint[same].sum()), rel=1e-9)
@@ -136,7 +139,9 @@ def test_unknown_real_values_are_integrated_out(order: str) -> None:
 def restriction() -> Restriction:
     """A missing count, or one of the cells 1, 2 or 5."""
     edges = GRID.cells(torch.tensor([1, 2, 5]))
-    intervals = torch.stack([torch.stack([edges[1][0], edges[1][1] + edges[2][1]]), torch.stack([edges[1][2], edges[1][2] + edges[2][2]])])
+    intervals = torch.stack(
+        [torch.stack([edges[1][0], edges[1][1] + edges[2][1]]), torch.stack([edges[1][2], edges[1][2] + edges[2][2]])]
+    )
     return Restriction(torch.tensor([[True, False, True]]), intervals.unsqueeze(0))
 
 
@@ -157,7 +162,10 @@ def test_a_set_has_the_probability_of_its_members(order: str) -> None:
 
 def frequencies(drawn: Batch, records: Batch) -> np.ndarray:
     """How often each of the records was drawn."""
-    key = {(tuple(c), tuple(np.round(v, 6))): k for k, (c, v) in enumerate(zip(records.codes.tolist(), records.values.tolist(), strict=True))}
+    key = {
+        (tuple(c), tuple(np.round(v, 6))): k
+        for k, (c, v) in enumerate(zip(records.codes.tolist(), records.values.tolist(), strict=True))
+    }
     counts = np.zeros(len(records))
     for c, v in zip(drawn.codes.tolist(), drawn.values.tolist(), strict=True):
         counts[key[tuple(c), tuple(np.round(v, 6))]] += 1
@@ -262,7 +270,13 @@ def test_learns_the_frequencies_of_a_small_population() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         family = AutoregressiveFamily(event, width=32, hidden=32, layers=1)
-    train(family, batch.rows(slice(0, 3500)), batch.rows(slice(3500, 4000)), Plan(max_steps=300, batch_size=256, device="cpu"), seed=0)
+    train(
+        family,
+        batch.rows(slice(0, 3500)),
+        batch.rows(slice(3500, 4000)),
+        Plan(max_steps=300, batch_size=256, device="cpu"),
+        seed=0,
+    )
     states = event.complete(torch.cartesian_prod(torch.arange(3), torch.arange(3)), torch.zeros(9, 2))
     learned = family.log_prob(states).values.exp()
     assert float(learned.sum()) == pytest.approx(1, abs=1e-9)
@@ -273,7 +287,9 @@ def test_learns_an_image_grid_with_a_label() -> None:
     pixels, digit = load_digits(return_X_y=True)
     unit = Quantised(MonotoneMap.affine(8.0, 4.0), step=1.0, origin=0.0, low=0, high=16)
     event = Event(
-        Grid(8, 8), tuple(Entry(f"pixel{k}", Categorical(1), unit) for k in range(64)), (Entry("digit", Categorical(10)),)
+        Grid(8, 8),
+        tuple(Entry(f"pixel{k}", Categorical(1), unit) for k in range(64)),
+        (Entry("digit", Categorical(10)),),
     )
     values = torch.cat([unit.map.forward(torch.tensor(pixels)), torch.zeros(len(pixels), 1)], 1)
     codes = torch.cat([torch.zeros(len(pixels), 64, dtype=torch.int64), torch.tensor(digit).unsqueeze(1)], 1)
@@ -281,7 +297,13 @@ def test_learns_an_image_grid_with_a_label() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         family = AutoregressiveFamily(event, width=48, hidden=48, layers=1, components=4)
-    train(family, batch.rows(slice(0, 1500)), batch.rows(slice(1500, 1797)), Plan(max_steps=60, batch_size=64, device="cpu"), seed=0)
+    train(
+        family,
+        batch.rows(slice(0, 1500)),
+        batch.rows(slice(1500, 1797)),
+        Plan(max_steps=60, batch_size=64, device="cpu"),
+        seed=0,
+    )
     held_out = batch.rows(slice(1500, 1600))
     scores = family.log_prob(held_out)
     uniform = -(64 * np.log(17) + np.log(10))

@@ -50,7 +50,9 @@ def test_gradients_are_finite_at_infinite_edges() -> None:
 
 
 def test_draws_follow_the_distribution_within_a_union_of_intervals(mixture: LogisticMixture) -> None:
-    one = LogisticMixture(*(part[:1].expand(20_000, -1) for part in (mixture.log_weight, mixture.location, mixture.log_scale)))
+    one = LogisticMixture(
+        *(part[:1].expand(20_000, -1) for part in (mixture.log_weight, mixture.location, mixture.log_scale))
+    )
     intervals = torch.tensor([[[-2.0, -1.0], [0.5, 0.6], [3.0, 1.0]]], dtype=torch.float64).expand(20_000, -1, -1)
     noise = torch.Generator().manual_seed(1)
     drawn = one.draw(torch.rand(20_000, 2, generator=noise, dtype=torch.float64), intervals).numpy()

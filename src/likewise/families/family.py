@@ -23,9 +23,9 @@ Settings = dict[str, Any]
 class Family(nn.Module, ABC):
     """A distribution over the events of one shape.
 
-    Subclasses take `(event, **settings)`, store both, and register every learned number as a parameter or buffer, so that
-    `Class(event, **family.settings)` followed by `load_state_dict` gives the same distribution back. Building must cost
-    no more memory than its tensors, and must work on the "meta" device.
+    Subclasses take `(event, **settings)`, store both, and register every learned number as a parameter or buffer, so
+    that `Class(event, **family.settings)` followed by `load_state_dict` gives the same distribution back. Building must
+    cost no more memory than its tensors, and must work on the "meta" device.
     """
 
     name: ClassVar[str]
@@ -128,7 +128,7 @@ class GradientLearner(Protocol):
         ...
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """A figure per record (B,) on held-out records, lower is better; the engine keeps the weights of the best mean."""
+        """A figure per held-out record (B,), lower is better; the engine keeps the weights of the best mean."""
         ...
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:

@@ -67,7 +67,7 @@ class LogisticMixture:
         return self.log_weight.unsqueeze(-1) + torch.where(length > 0, mass, -torch.inf)
 
     def log_set(self, intervals: Tensor) -> Tensor:
-        """log of the mass of a union of disjoint intervals (B, P, 2); empty ones have their ends the wrong way round."""
+        """log of the mass of a union of disjoint intervals (B, P, 2); those that end before they start are empty."""
         return torch.logsumexp(self._log_pieces(intervals).flatten(1), 1)
 
     def draw(self, uniform: Tensor, intervals: Tensor | None = None) -> Tensor:

@@ -24,9 +24,9 @@ class Residual(nn.Module):
         nn.init.zeros_(self.narrow.bias)
 
     def forward(self, h: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The layer (B, T, width); in training with dropout from `generator`, the same units for all targets of a record.
+        """The layer (B, T, width); in training with dropout, of the same units for all targets of a record.
 
-        Torch's own dropout knows no generators. Sharing the units costs a T-th of the noise (Gal and Ghahramani 2016).
+        Torch's own dropout knows no generators. Shared units cost a T-th of the noise (Gal and Ghahramani 2016).
         """
         change: Tensor = self.narrow(F.gelu(self.widen(self.norm(h))))
         if self.training and self.dropout > 0:
@@ -40,8 +40,8 @@ class PrefixNetwork(nn.Module):
 
     The context of a set of entries is the sum of their embeddings. The conditional of a target entry is read from its
     context by residual layers shared among all entries, told which target is meant by a learned vector. Adding an entry
-    to a context costs its embedding, and one conditional one pass of the shared layers: a record is sampled for the price
-    of one density evaluation.
+    to a context costs its embedding, and one conditional one pass of the shared layers: a record is sampled for the
+    price of one density evaluation.
 
     Parameters
     ----------
@@ -116,9 +116,7 @@ class PrefixNetwork(nn.Module):
             embedded = embedded + self._features(values) @ self.value_embedding[slot] * (codes == 0).unsqueeze(-1)
         return embedded
 
-    def read(
-        self, context: Tensor, entries: SequenceOf[int], generator: torch.Generator | None = None
-    ) -> list[Tensor]:
+    def read(self, context: Tensor, entries: SequenceOf[int], generator: torch.Generator | None = None) -> list[Tensor]:
         """Outputs of the conditionals of `entries` from their contexts (B, len(entries), width): one (B, n) each."""
         h = context + self.target[list(entries)]
         for layer in self.layers:

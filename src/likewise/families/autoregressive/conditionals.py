@@ -46,7 +46,9 @@ class EntryConditional:
         self.entry: Entry = event.all[index]
         codes = self.entry.code.size if self.entry.code.size > 1 else 0
         self.log_codes = self._log_codes(raw[:, :codes]) if codes else raw.new_zeros(len(raw), 1)
-        self.mixture = LogisticMixture.from_raw(raw[:, codes:], LEAST_LOG_SCALE) if self.entry.value is not None else None
+        self.mixture = (
+            LogisticMixture.from_raw(raw[:, codes:], LEAST_LOG_SCALE) if self.entry.value is not None else None
+        )
 
     def _log_codes(self, logits: Tensor) -> Tensor:
         if self.entry.unseen is None:
@@ -94,8 +96,11 @@ class EntryConditional:
         intervals = None if allowed is None else allowed.intervals.to(self.log_codes.dtype)
         values, lower, width = self._event.measure(self._index, self.mixture.draw(uniform[:, 1:], intervals))
         present = codes == 0
-        return codes, torch.where(present, values, zero), torch.where(present, lower, zero), torch.where(
-            present, width, zero + 1
+        return (
+            codes,
+            torch.where(present, values, zero),
+            torch.where(present, lower, zero),
+            torch.where(present, width, zero + 1),
         )
 
     def branches(self, allowed: Restriction | None = None) -> Branches:
@@ -123,14 +128,14 @@ class EntryConditional:
             return self._event.measure(self._index, z)[0], log_weight
         assert value.low is not None
         assert value.high is not None
-        cells = torch.arange(value.low, value.high + 1, device=self.log_codes.device)
-        centre, lower, width = (part.to(self.log_codes.dtype) for part in value.cells(cells))
-        shape = (self._size, len(cells))
-        log_mass = torch.stack(
-            [self.mixture.log_mass(low.expand(shape[0]), wide.expand(shape[0])) for low, wide in zip(lower, width)], 1
-        )
-        centre = centre.expand(shape).double()
+        k, size = torch.arange(value.low, value.high + 1, device=self.log_codes.device), self._size
+        centre, lower, width = (part.to(self.log_codes.dtype) for part in value.cells(k))
+        cells = zip(lower, width, strict=True)
+        log_mass = torch.stack([self.mixture.log_mass(low.expand(size), wide.expand(size)) for low, wide in cells], 1)
+        centre = centre.expand(size, -1).double()
         if intervals is not None:
-            inside = (centre.unsqueeze(2) >= intervals[:, None, :, 0]) & (centre.unsqueeze(2) <= intervals[:, None, :, 1])
+            inside = (centre.unsqueeze(2) >= intervals[:, None, :, 0]) & (
+                centre.unsqueeze(2) <= intervals[:, None, :, 1]
+            )
             log_mass = torch.where(inside.any(2), log_mass, -torch.inf)
         return centre, log_mass.double()

@@ -34,10 +34,10 @@ PARTICLES = 256
 class AutoregressiveFamily(Family):
     """p(x) = (1/M) sum_m prod_i p(x_i | entries before i in order m), with one network for all conditionals.
 
-    With `order="any"` the density is the uniform mixture over the stored orders (exact for fully observed records; unknown
-    entries are summed out of each order), the network has also learned conditionals given arbitrary sets of entries, and
-    draws under evidence use the order in which the evidence comes first. With `order="fixed"` there is one order and one
-    joint, of which draws under evidence are importance-weighted unless the evidence opens the order.
+    With `order="any"` the density is the uniform mixture over the stored orders (exact for fully observed records;
+    unknown entries are summed out of each order), the network has also learned conditionals given arbitrary sets of
+    entries, and draws under evidence use the order in which the evidence comes first. With `order="fixed"` there is one
+    order and one joint, of which draws under evidence are importance-weighted unless the evidence opens the order.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ class AutoregressiveFamily(Family):
         return torch.stack(columns, 1)
 
     def _in_order(self, batch: Batch, order: tuple[int, ...]) -> Tensor:
-        """log-probability (B,) of observed entries in one order; entries not observed are left out of context and sum."""
+        """log-probability (B,) of observed entries in one order; the others are left out of context and sum."""
         ranks = torch.tensor(_ranks(order), device=batch.codes.device)
         known = batch.status == Status.OBSERVED
         embedded = self.network.embed(batch.codes, batch.values) * known.unsqueeze(-1)
@@ -269,7 +269,9 @@ class AutoregressiveFamily(Family):
                 repeated = evidence.rows(tile).repeat(particles)
                 walk = walker.walk(repeated, order, generator, None if exact else particles)
                 if bool(torch.isneginf(walk.log_weight).view(len(tile), -1).all(1).any()):
-                    raise DataError("the model gives the evidence no probability at all: widen it or leave part of it out")
+                    raise DataError(
+                        "the model gives the evidence no probability at all: widen it or leave part of it out"
+                    )
                 batch, size = walk.batch, torch.full((len(tile),), float(draws))
                 if not exact:
                     batch, size = recombine(walk, particles, draws, generator)
@@ -316,5 +318,3 @@ def _padded(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
         kept = len(tile)
         index = torch.arange(size, device=batch.codes.device).clamp(max=kept - 1)
         yield tile.rows(index), kept
-
-

@@ -107,7 +107,9 @@ class Walker:
                     picked = resample(log_weight, particles, particles, noise)
                     keep = torch.arange(size, device=codes.device)
                     index = torch.where(weak.repeat_interleave(particles), picked, keep)
-                    codes, values, lower, width, context = (part[index] for part in (codes, values, lower, width, context))
+                    codes, values, lower, width, context = (
+                        part[index] for part in (codes, values, lower, width, context)
+                    )
                     level = torch.logsumexp(log_weight.view(-1, particles), 1, keepdim=True)
                     flat = (level - torch.tensor(float(particles)).log()).expand(-1, particles).flatten()
                     log_weight = torch.where(weak.repeat_interleave(particles), flat, log_weight)
@@ -132,7 +134,7 @@ def resample(log_weight: Tensor, particles: int, draws: int, generator: torch.Ge
 
 
 def recombine(walk: Walk, particles: int, draws: int, generator: torch.Generator) -> tuple[Batch, Tensor]:
-    """`draws` records of each group by their weights, in random order, and the effective sample sizes (at most `draws`)."""
+    """`draws` records of each group by their weights, shuffled, and the effective sample sizes (at most `draws`)."""
     assert walk.effective is not None
     if bool((walk.effective < LEAST_EFFECTIVE).any()):
         raise DataError(
