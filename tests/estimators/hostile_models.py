@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import random
 import resource
 import sys
@@ -14,27 +15,7 @@ from likewise import storage
 from likewise.errors import ModelFileError
 from likewise.estimators.files import load
 
-WRONG = [
-    None,
-    True,
-    -1,
-    0,
-    1,
-    7,
-    10**6,
-    10**9,
-    2**62,
-    -0.5,
-    1e300,
-    "",
-    "x",
-    "9" * 1000,
-    [],
-    {},
-    [[]],
-    [10**9],
-    [None] * 100,
-]
+WRONG = [None, True, -1, 0, 7, 10**9, 2**62, -0.5, 1e300, "x", "9" * 1000, [], {}, [[]], [10**9]]
 
 
 def places(value, path=()):
@@ -94,9 +75,10 @@ def altered_tensors(tensors):
 
 def main(path):
     """Loads every alteration of the model at `path`; writes as JSON what loaded, what failed otherwise, the cost."""
+    os.fsync = lambda descriptor: None  # nothing here has to outlive a power cut
     header, tensors = storage.read(path)
     load(path)
-    cases = [(words, other, tensors) for words, other in altered_headers(header, 60, 0)]
+    cases = [(words, other, tensors) for words, other in altered_headers(header, 15, 0)]
     cases += [(words, header, other) for words, other in altered_tensors(tensors)]
     target = Path(path).with_name("hostile.safetensors")
     before, loaded, otherwise, slowest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [], [], (0.0, "")

@@ -93,7 +93,7 @@ def test_hostile_contents_with_an_honest_checksum_are_refused(model_file, tmp_pa
     where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, program, path], capture_output=True, text=True, check=True, env=where)
     facts = json.loads(done.stdout)
-    assert facts["cases"] > 1000
+    assert facts["cases"] > 300
     assert facts["otherwise"] == []
     assert facts["megabytes"] < 200
     assert facts["slowest"][0] < 5

@@ -53,7 +53,7 @@ class Autoregressive(Generative):
     Examples
     --------
     >>> import likewise as lw
-    >>> model = lw.Autoregressive(max_steps=50, random_state=0).fit(lw.datasets.load("wine"))
+    >>> model = lw.Autoregressive(width=16, hidden=32, max_steps=10, random_state=0).fit(lw.datasets.load("wine"))
     >>> model.sample(3, given={"target": "class_0"}).shape
     (3, 14)
     """

@@ -79,7 +79,7 @@ class BayesianNetwork(Generative):
         tabu: int = 0,
         values: Literal["bins", "linear_gaussian"] = "bins",
         max_memory: int = 1 << 30,
-        max_states: int = 1 << 22,
+        max_states: int = 1 << 24,
         max_time: float | str | None = None,
         max_steps: int | None = None,
         validation_fraction: float = 0.1,
