@@ -139,7 +139,7 @@ def test_the_training_log_is_a_line_of_json_an_event(likewise, tmp_path):
 
 
 def test_interrupted_keeps_the_checkpoint_and_resume_ends_where_one_run_would(likewise, tmp_path):
-    arguments = ["fit", "iris", "--max-steps", "150", "--seed", "4"]
+    arguments = ["fit", "iris", "--max-steps", "80", "--seed", "4"]
     assert likewise(*arguments, "--out", "whole.safetensors", "-q").exit_code == 0
 
     command = [sys.executable, "-m", "likewise", *arguments]
@@ -270,7 +270,7 @@ def test_facts_of_a_sample_are_json(likewise, network, tmp_path):
 
 
 def test_a_reader_who_stops_reading_ends_the_command_in_silence(tmp_path, network):
-    command = [sys.executable, "-m", "likewise", "sample", str(Path(network).resolve()), "-n", "20000"]
+    command = [sys.executable, "-m", "likewise", "sample", str(Path(network).resolve()), "-n", "5000"]
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     running.stdout.readline()
