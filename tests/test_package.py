@@ -94,6 +94,16 @@ def test_ci_runs_the_commands_that_the_readme_gives():
     assert len(blocks()["tests"].splitlines()) == 1
 
 
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["scores"].kind == "exact"
+    assert (tmp_path / "wine.safetensors").exists()
+
+
 def test_dependencies_have_lower_bounds_and_no_caps_and_are_pinned_for_the_tests():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
