@@ -1,0 +1,1 @@
+"""What users hold: one estimator a family, its contract, its files, and the taxonomy."""

@@ -41,6 +41,7 @@ class Autoregressive(Generative):
         The share of the records that is held out to know when to stop.
     random_state : int, RandomState or None
     device : "auto", "cpu", "cuda", "cuda:1" or "mps"
+        Where the fit is computed; scores and samples are computed on the processor.
     domain : Domain or None
         The schema, such as `Table(kinds=...)`; None infers it.
     checkpoint : path or None

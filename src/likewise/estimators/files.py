@@ -86,7 +86,8 @@ def load(path: str | os.PathLike[str]) -> Generative:
     Returns
     -------
     Generative
-        The estimator of the family that the file names.
+        The estimator of the family that the file names, its parameters as they were; those of one fit on one machine
+        (`domain`, `device`, `checkpoint`, `resume`, `verbose`) are not kept and have their defaults.
 
     Raises
     ------

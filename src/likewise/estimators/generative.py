@@ -196,7 +196,7 @@ class Generative(BaseEstimator, ABC):
             self._plan(),
             seed,
             checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
-            resume=self.resume,
+            resume=self.resume and not partial,
             verbose=self.verbose,
             partial=partial,
         )
