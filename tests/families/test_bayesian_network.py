@@ -135,7 +135,8 @@ def evidence() -> Batch:
     row = mixed_rows(1).hide([0, 3, 4])
     low = float(GRID.cells(torch.tensor(1))[1])
     high = float(GRID.cells(torch.tensor(4))[1])
-    return row.restrict(2, Restriction(torch.tensor([[True, True]]), torch.tensor([[[low, high]]], dtype=torch.float64)))
+    within = torch.tensor([[[low, high]]], dtype=torch.float64)
+    return row.restrict(2, Restriction(torch.tensor([[True, True]]), within))
 
 
 def test_restricted_entries_are_summed_over(family: BayesianNetworkFamily) -> None:
@@ -151,7 +152,9 @@ def test_restricted_entries_are_summed_over(family: BayesianNetworkFamily) -> No
     assert family.log_prob(row).values.exp().item() == pytest.approx(total, rel=1e-9)
 
 
-def test_conditional_draws_follow_the_exact_conditional(family: BayesianNetworkFamily, space: Space) -> None:
+def test_conditional_draws_follow_the_exact_conditional(
+    family: BayesianNetworkFamily, space: Space
+) -> None:
     draws = family.conditional(evidence(), 20_000, torch.Generator().manual_seed(3))
     assert draws.effective_sample_size is None
     got = draws.batch
@@ -208,7 +211,8 @@ def test_drawn_values_lie_in_their_intervals_and_keep_what_was_observed() -> Non
 def test_evidence_of_probability_1e_300_keeps_its_digits() -> None:
     # A class and 400 features, each 10 times likelier under the other class than under the one allowed.
     event = Event(Columns(), tuple(Entry(f"f{i}", Categorical(2)) for i in range(400)), (Entry("c", Categorical(2)),))
-    family = BayesianNetworkFamily(event, structure=[[400, i] for i in range(400)], conditionals="tables", smoothing=1.0)
+    star = [[400, i] for i in range(400)]
+    family = BayesianNetworkFamily(event, structure=star, conditionals="tables", smoothing=1.0)
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 200)
     codes = np.concatenate([(rng.random((200, 400)) < np.where(label, 0.95, 0.05)[:, None]), label[:, None]], 1)

@@ -156,7 +156,7 @@ def test_a_tree_finds_an_exclusive_or_that_no_single_parent_shows() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 2, 4000), rng.integers(0, 5, 4000)
     y = np.where(a == 0, b >= 3, b < 2).astype(int)
-    columns = [column(part, size, 0 if size == 2 else 5, 32) for part, size in ((a, 2), (b, 5), (y, 2))]
+    columns = [column(part, size, 0 if size == 2 else 5, 32, 32) for part, size in ((a, 2), (b, 5), (y, 2))]
     tree = grow(columns[2], [(0, columns[0]), (1, columns[1])], 1.0, 2)
     cells = tree.route(torch.from_numpy(np.stack([a, b, y], 1))).numpy()
     for cell in range(tree.cells):

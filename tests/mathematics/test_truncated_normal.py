@@ -10,7 +10,9 @@ from scipy.stats import norm, truncnorm
 from likewise.mathematics import truncated_normal
 
 
-@pytest.mark.parametrize(("low", "high"), [(-1.0, 2.0), (-1e6, 0.3), (5.0, 1e6), (-30.0, -29.0), (2.0, 2.004), (7.0, 7.1)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(-1.0, 2.0), (-1e6, 0.3), (5.0, 1e6), (-30.0, -29.0), (2.0, 2.004), (7.0, 7.1)]
+)
 def test_mass_is_the_difference_of_distribution_functions(low: float, high: float) -> None:
     got = truncated_normal.log_mass(torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64))
     a, b = (low, high) if high <= 0 else (-high, -low)

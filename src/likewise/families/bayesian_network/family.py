@@ -80,7 +80,7 @@ class BayesianNetworkFamily(Family):
         tabu: int = 0,
         values: ValueModel = "bins",
         max_memory: int = 1 << 30,
-        max_states: int = 1 << 22,
+        max_states: int = 1 << 24,
         network: dict[str, Any] | None = None,
     ) -> None:
         edges = structure if isinstance(structure, str) else [_edge(event, edge) for edge in structure]

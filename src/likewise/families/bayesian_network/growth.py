@@ -9,6 +9,12 @@ import numpy as np
 
 from likewise.families.bayesian_network.partitions import Integers, Tree, pack
 
+MAX_TARGETS = 24
+"""Groups of each kind in which a child is seen while its splits are sought; its distribution keeps all states."""
+
+MIN_SPLIT = 32
+"""Smaller nodes are leaves."""
+
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -22,10 +28,14 @@ class Column:
     size : int
         The number of states.
     grouped : int64 (rows,)
-        States merged into a few groups: how the column is seen as a child and as a parent while splits are sought.
+        States merged into groups: how the column is seen as a parent while splits are sought.
     group_of : int64 (states,)
     ordered : int
         The first `ordered` groups are in the order of a value; groups from there on are unordered codes.
+    target : int64 (rows,)
+        States merged into fewer groups still: how the column is seen as a child.
+    targets : int
+        The number of these.
     """
 
     states: Integers
@@ -33,14 +43,26 @@ class Column:
     grouped: Integers
     group_of: Integers
     ordered: int
+    target: Integers
+    targets: int
 
     @property
     def groups(self) -> int:
         return int(self.group_of.max()) + 1
 
 
-def column(states: Integers, size: int, ordered: int, max_groups: int) -> Column:
-    """A column whose first `ordered` states follow a value; ordered states are merged by rank, rare codes into one."""
+def column(states: Integers, size: int, ordered: int, max_groups: int, max_codes: int) -> Column:
+    """A column whose first `ordered` states follow a value.
+
+    Ordered states are merged by rank into `max_groups`; all codes but the `max_codes` - 1 most frequent are one group.
+    """
+    group_of, used = _groups(states, size, ordered, max_groups, max_codes)
+    target_of, _ = _groups(states, size, ordered, min(max_groups, MAX_TARGETS), min(max_codes, MAX_TARGETS))
+    return Column(states, size, group_of[states], group_of, used, target_of[states], int(target_of.max()) + 1)
+
+
+def _groups(states: Integers, size: int, ordered: int, max_groups: int, max_codes: int) -> tuple[Integers, int]:
+    """The group of each state, and how many groups are ordered."""
     counts = np.bincount(states, minlength=size).astype(float)
     group_of = np.zeros(size, dtype=np.int64)
     used = 0
@@ -51,11 +73,10 @@ def column(states: Integers, size: int, ordered: int, max_groups: int) -> Column
         group_of[:ordered] = np.unique(wanted, return_inverse=True)[1]
         used = int(group_of[:ordered].max()) + 1
     codes = size - ordered
-    room = max(max_groups - used, min(codes, max_groups // 2), 1)
     ranks = np.empty(codes, dtype=np.int64)
     ranks[np.argsort(-counts[ordered:], kind="stable")] = np.arange(codes)
-    group_of[ordered:] = used + np.minimum(ranks, room - 1)
-    return Column(states, size, group_of[states], group_of, used)
+    group_of[ordered:] = used + np.minimum(ranks, max_codes - 1)
+    return group_of, used
 
 
 def grow(
@@ -95,21 +116,21 @@ def _grow(
     tree: list[dict[str, Any]] = [{}]
     names = np.zeros(1, dtype=np.int64)  # the place in `tree` of each open node
     node = np.zeros(rows, dtype=np.int64)  # the open node of each row
-    target, seen = child.grouped, [part.grouped for part in parents]
+    targets = child.targets
+    target, seen = child.target, [part.grouped for part in parents]
     leaves = 1
     for _ in range(max_depth):
         if not len(names) or not parents:
             break
-        own = np.bincount(node * child.groups + target, minlength=len(names) * child.groups)
-        own = own.reshape(len(names), child.groups)
+        own = np.bincount(node * targets + target, minlength=len(names) * targets).reshape(len(names), targets)
         here = table[own].sum(1) - table[own.sum(1)]
         cost = price * np.maximum((own > 0).sum(1) - 1, 1)
         best = np.zeros(len(names))
         choice: list[tuple[int, Any] | None] = [None] * len(names)
         for position, part in enumerate(parents):
-            counts: Any = np.bincount((node * part.groups + seen[position]) * child.groups + target,
-                                 minlength=len(names) * part.groups * child.groups)
-            counts = counts.reshape(len(names), part.groups, child.groups)
+            counts: Any = np.bincount((node * part.groups + seen[position]) * targets + target,
+                                      minlength=len(names) * part.groups * targets)
+            counts = counts.reshape(len(names), part.groups, targets)
             gain, left = _best_split(counts, part.ordered, table, min_rows)
             gain = gain - here
             for at in np.flatnonzero((gain > cost) & (gain > best + 1e-9)):
@@ -140,7 +161,11 @@ def _grow(
             at = position_of[node] == position
             state[at] = seen[position][at]
         node = fresh[node, (~left_groups[node, state]).astype(int)]
-        names = np.array(opened, dtype=np.int64)
+        # Nodes too small ever to be split again are closed.
+        large = np.bincount(node, minlength=len(opened)) >= MIN_SPLIT
+        going = large[node]
+        node, target, seen = (np.cumsum(large) - 1)[node[going]], target[going], [part[going] for part in seen]
+        names = np.array(opened, dtype=np.int64)[large]
     return _preorder(tree), gains
 
 
@@ -198,7 +223,7 @@ def _leading_scores(counts: Any) -> Floats:
     start = (weight * (apart**2).sum(2)).argmax(1)
     direction = apart[np.arange(len(counts)), start]
     scores = np.einsum("ngk,nk->ng", apart, direction)
-    for _ in range(4):
+    for _ in range(2):
         direction = np.einsum("ng,ngk->nk", weight * scores, apart)
         direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-12)
         scores = np.einsum("ngk,nk->ng", apart, direction)

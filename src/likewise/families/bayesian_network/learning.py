@@ -13,7 +13,7 @@ from torch import Tensor
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.binning import bin_values
 from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.growth import column, grow
+from likewise.families.bayesian_network.growth import Column, column, grow
 from likewise.families.bayesian_network.inference import plan
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.nodes import Nodes
@@ -28,8 +28,11 @@ DISCOUNTS = (0.0, 0.3, 0.6)
 MAX_PARENTS = {"trees": 8, "tables": 4}
 MAX_BINS = {"trees": 128, "tables": 16}
 TABLE_BINS = (4, 6, 8, 12, 16, 24, 32)
-PARENT_GROUPS = 32
+PARENT_GROUPS = (32, 12)
+PARENT_CODES = 64
 GRAPH_GROUPS = 8
+LOSS = 0.05
+"""Nats a record that a limit on states may cost before coarser groups of parents' states are tried."""
 MAX_CANDIDATES = 32
 PENALTY = 0.25
 
@@ -46,7 +49,7 @@ class Options:
     max_bins: int | None = None
     smoothing: float | None = None
     tabu: int = 0
-    max_states: int = 1 << 22
+    max_states: int = 1 << 24
 
 
 @dataclass
@@ -92,13 +95,16 @@ def fit(
     tried: dict[str, float] = {}
     chosen = ""
     for name, candidates in _graphs(rows, options):
-        learned = _parameters(rows, candidates, options)
-        if name == "ordered":
-            tried["ordered, no limit"] = learned.held_out
-            learned = _parameters(rows, _tractable(rows, learned, options.max_states), options)
-        tried[name] = learned.held_out
-        if found is None or learned.held_out > found.held_out:
-            found, chosen = learned, name
+        for groups in PARENT_GROUPS:
+            free = learned = _parameters(rows, candidates, options, groups)
+            if name == "ordered":
+                tried[f"{name}, {groups} groups, no limit"] = free.held_out
+                learned = _parameters(rows, _tractable(rows, free, options.max_states, groups), options, groups)
+            tried[f"{name}, {groups} groups" if name == "ordered" else name] = learned.held_out
+            if found is None or learned.held_out > found.held_out:
+                found, chosen = learned, name
+            if free.held_out - learned.held_out < LOSS:
+                break
     assert found is not None
     grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
     conditionals = describe(found, options)
@@ -189,16 +195,16 @@ def _graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
         topological_order(parents)
         return [("edges", parents)]
     trees = options.conditionals == "trees"
-    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], GRAPH_GROUPS if trees else rows.sizes[i])
-               for i in range(count)]
+    limit = GRAPH_GROUPS if trees else max(rows.sizes)
+    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], limit, limit) for i in range(count)]
     states, sizes = np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]
     graphs: list[tuple[str, list[list[int]]]] = []
     if structure in ("auto", "chow_liu"):
         graphs.append(("chow_liu", chow_liu(states, sizes)))
     if structure in ("auto", "hill_climbing", "ordered"):
         scores = FamilyScores(states, sizes, options.score, options.equivalent_sample_size)
-        limit = options.max_parents or MAX_PARENTS["tables"]
-        climbed = HillClimb(scores, column_ranks(states, sizes), limit, options.tabu).run()
+        most = options.max_parents or MAX_PARENTS["tables"]
+        climbed = HillClimb(scores, column_ranks(states, sizes), most, options.tabu).run()
         if structure != "ordered":
             graphs.append(("hill_climbing", climbed))
         if structure == "ordered" or (structure == "auto" and trees):
@@ -216,13 +222,12 @@ def _earlier(order: list[int], information: Floats) -> list[list[int]]:
     return earlier
 
 
-def _parameters(rows: Rows, candidates: list[list[int]], options: Options) -> Learned:
+def _parameters(rows: Rows, candidates: list[list[int]], options: Options, groups: int = PARENT_GROUPS[0]) -> Learned:
     """Partitions and parameters of every node over its candidate parents."""
     trees = options.conditionals == "trees"
     out = Learned()
     states = torch.from_numpy(rows.train), torch.from_numpy(rows.held_out)
-    columns = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], PARENT_GROUPS)
-               for i in range(len(rows.sizes))] if trees else []
+    columns = _columns(rows, groups) if trees else []
     for i, above in enumerate(candidates):
         partition: Partition
         if trees:
@@ -240,9 +245,14 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options) -> Le
     return out
 
 
-def _tractable(rows: Rows, learned: Learned, max_states: int) -> list[list[int]]:
+def _columns(rows: Rows, groups: int) -> list[Column]:
+    """The columns as growth sees them."""
+    return [column(rows.train[:, i], size, rows.ordered[i], groups, PARENT_CODES) for i, size in enumerate(rows.sizes)]
+
+
+def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> list[list[int]]:
     """The parents of every column, strongest edges first, as far as exact inference stays within `max_states`."""
-    columns = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], PARENT_GROUPS) for i in range(len(rows.sizes))]
+    columns = _columns(rows, groups)
     edges = sorted((-gain, i, parent)
                    for i, (partition, counts) in enumerate(zip(learned.partitions, learned.counts, strict=True))
                    if isinstance(partition, Tree)
@@ -283,9 +293,10 @@ def _smoothing(
     partition: Partition, counts: Floats, held_out: Tensor, i: int, rows: Rows, options: Options
 ) -> tuple[Smoothing, float, Floats]:
     """The smoothing that predicts held-out rows best, their mean log-probability under it, and the table."""
+    tests = partition.route(held_out).numpy(), held_out[:, i].numpy()
     if options.smoothing is not None:
         table = dirichlet(counts, options.smoothing, rows.unseen[i])
-        return Smoothing(options.smoothing), _mean_log(table, partition, held_out, i), table
+        return Smoothing(options.smoothing), _mean_log(table, tests), table
     hierarchy = partition.hierarchy
     totals, base = group_counts(counts, hierarchy), uniform(counts.shape[1], rows.unseen[i])
     best: tuple[Smoothing, float, Floats] | None = None
@@ -293,7 +304,7 @@ def _smoothing(
         for discount in DISCOUNTS:
             smoothing = Smoothing(strength, discount)
             table = smoothed(totals, hierarchy, smoothing, base)[hierarchy.cell]
-            score = _mean_log(table, partition, held_out, i)
+            score = _mean_log(table, tests)
             if best is None or score > best[1]:
                 best = smoothing, score, table
     assert best is not None
@@ -323,9 +334,9 @@ def backed_off(partition: Partition, counts: Floats, smoothing: Smoothing, unsee
     return table
 
 
-def _mean_log(table: Floats, partition: Partition, states: Tensor, i: int) -> float:
-    cell = partition.route(states).numpy()
-    return float(np.log(np.maximum(table[cell, states[:, i].numpy()], 1e-300)).mean())
+def _mean_log(table: Floats, tests: tuple[Integers, Integers]) -> float:
+    """The mean log-probability of held-out rows, given as their cells and their states."""
+    return float(np.log(np.maximum(table[tests], 1e-300)).mean())
 
 
 def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, options: Options) -> Tree:
