@@ -152,9 +152,7 @@ def test_restricted_entries_are_summed_over(family: BayesianNetworkFamily) -> No
     assert family.log_prob(row).values.exp().item() == pytest.approx(total, rel=1e-9)
 
 
-def test_conditional_draws_follow_the_exact_conditional(
-    family: BayesianNetworkFamily, space: Space
-) -> None:
+def test_conditional_draws_follow_the_exact_conditional(family: BayesianNetworkFamily, space: Space) -> None:
     draws = family.conditional(evidence(), 20_000, torch.Generator().manual_seed(3))
     assert draws.effective_sample_size is None
     got = draws.batch
@@ -260,8 +258,12 @@ def test_records_may_be_added_later() -> None:
     rows = mixed_rows()
     event = mixed_event()
     # Explicit tables, bins and smoothing: what is learned depends on counts alone.
-    settings: dict[str, Any] = {"structure": [["a", "b"], ["b", "c"]], "conditionals": "tables", "smoothing": 1.0,
-                                "max_bins": 3}
+    settings: dict[str, Any] = {
+        "structure": [["a", "b"], ["b", "c"]],
+        "conditionals": "tables",
+        "smoothing": 1.0,
+        "max_bins": 3,
+    }
     once = BayesianNetworkFamily(event, **settings)
     once.fit_closed_form(rows.rows(slice(0, 1500)), rows.rows(slice(1500, 1600)), 0)
     once.fit_closed_form(rows.rows(slice(1500, 3000)), rows.rows(slice(0, 0)), 0, partial=True)

@@ -165,8 +165,10 @@ def test_conditional_draws_follow_the_exact_conditional(
 
 
 def test_two_intervals_below_one_unknown_are_refused_with_a_sentence() -> None:
-    event = Event(Columns(), (Entry("a", Categorical(1), Real(UNIT)), Entry("b", Categorical(1), GRID),
-                              Entry("c", Categorical(1), GRID)))
+    event = Event(
+        Columns(),
+        (Entry("a", Categorical(1), Real(UNIT)), Entry("b", Categorical(1), GRID), Entry("c", Categorical(1), GRID)),
+    )
     rng = np.random.default_rng(0)
     a = rng.normal(size=500)
     b, c = (GRID.map.forward(torch.from_numpy(np.clip(np.round(3 + a + rng.normal(size=500)), 0, 6))) for _ in range(2))

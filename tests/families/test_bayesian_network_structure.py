@@ -216,8 +216,14 @@ def test_few_cells_get_a_bin_each() -> None:
 
 
 def small(**settings: object) -> tuple[BayesianNetworkFamily, Event]:
-    event = Event(Columns(), (Entry("a", Categorical(3)), Entry("x", Categorical(2), Real(MonotoneMap.affine(0, 1))),
-                              Entry("b", Categorical(2))))
+    event = Event(
+        Columns(),
+        (
+            Entry("a", Categorical(3)),
+            Entry("x", Categorical(2), Real(MonotoneMap.affine(0, 1))),
+            Entry("b", Categorical(2)),
+        ),
+    )
     rng = np.random.default_rng(0)
     a = rng.integers(0, 3, 600)
     codes = np.stack([a, rng.random(600) < 0.2, (a > 0) ^ (rng.random(600) < 0.1)], 1).astype(np.int64)
@@ -242,10 +248,24 @@ def test_settings_and_tensors_give_the_same_model_back(settings: dict[str, objec
 
 
 HOSTILE: list[tuple[str, object]] = [
-    ("structure", "random"), ("conditionals", 3), ("max_parents", 0), ("max_bins", 2.5), ("max_bins", 10**9),
-    ("smoothing", float("nan")), ("smoothing", True), ("tabu", -1), ("max_memory", "much"), ("values", "splines"),
-    ("structure", [["a"]]), ("structure", [["a", "nobody"]]), ("structure", [[0, 0]]), ("structure", [[0, 99]]),
-    ("equivalent_sample_size", -1), ("network", 3), ("network", {}), ("network", {"conditionals": [], "grains": []}),
+    ("structure", "random"),
+    ("conditionals", 3),
+    ("max_parents", 0),
+    ("max_bins", 2.5),
+    ("max_bins", 10**9),
+    ("smoothing", float("nan")),
+    ("smoothing", True),
+    ("tabu", -1),
+    ("max_memory", "much"),
+    ("values", "splines"),
+    ("structure", [["a"]]),
+    ("structure", [["a", "nobody"]]),
+    ("structure", [[0, 0]]),
+    ("structure", [[0, 99]]),
+    ("equivalent_sample_size", -1),
+    ("network", 3),
+    ("network", {}),
+    ("network", {"conditionals": [], "grains": []}),
 ]
 
 

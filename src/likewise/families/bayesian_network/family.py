@@ -84,19 +84,34 @@ class BayesianNetworkFamily(Family):
         network: dict[str, Any] | None = None,
     ) -> None:
         edges = structure if isinstance(structure, str) else [_edge(event, edge) for edge in structure]
-        super().__init__(event, {
-            "structure": edges, "conditionals": conditionals, "score": score,
-            "equivalent_sample_size": equivalent_sample_size, "max_parents": max_parents, "max_bins": max_bins,
-            "smoothing": smoothing, "tabu": tabu, "values": values, "max_memory": max_memory, "max_states": max_states,
-            "network": network,
-        })
+        super().__init__(
+            event,
+            {
+                "structure": edges,
+                "conditionals": conditionals,
+                "score": score,
+                "equivalent_sample_size": equivalent_sample_size,
+                "max_parents": max_parents,
+                "max_bins": max_bins,
+                "smoothing": smoothing,
+                "tabu": tabu,
+                "values": values,
+                "max_memory": max_memory,
+                "max_states": max_states,
+                "network": network,
+            },
+        )
         _one_of("structure", structure, get_args(Structure), isinstance(structure, list))
         _one_of("conditionals", conditionals, get_args(Conditionals))
         _one_of("score", score, get_args(ScoreName))
         _one_of("values", values, get_args(ValueModel))
-        for name, number, low, high in (("max_parents", max_parents, 1, LIMIT), ("max_bins", max_bins, 1, LIMIT),
-                                        ("tabu", tabu, 0, LIMIT), ("max_memory", max_memory, 1, 1 << 50),
-                                        ("max_states", max_states, 1, 1 << 40)):
+        for name, number, low, high in (
+            ("max_parents", max_parents, 1, LIMIT),
+            ("max_bins", max_bins, 1, LIMIT),
+            ("tabu", tabu, 0, LIMIT),
+            ("max_memory", max_memory, 1, 1 << 50),
+            ("max_states", max_states, 1, 1 << 40),
+        ):
             if number is not None and (type(number) is not int or not low <= number <= high):
                 raise ValueError(f"{name} is a whole number from {low} to {high}, not {number!r}.")
         _positive("equivalent_sample_size", equivalent_sample_size)
@@ -126,17 +141,17 @@ class BayesianNetworkFamily(Family):
 
     # ------------------------------------------------------------------------------------------------------ learning
 
-    def fit_closed_form(
-        self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False
-    ) -> Mapping[str, Any]:
+    def fit_closed_form(self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False) -> Mapping[str, Any]:
         """Finds bins, graph and parameters; with `partial`, adds the counts of `train` to a network already learned.
 
         Returns what was tried, with the mean held-out log-probability of each candidate structure.
         """
         for batch in (train, held_out):
             if not batch.fully_observed:
-                raise NotSupported("A Bayesian network learns from rows whose every entry is observed (observed to be "
-                                   "missing is fine).")
+                raise NotSupported(
+                    "A Bayesian network learns from rows whose every entry is observed (observed to be "
+                    "missing is fine)."
+                )
         if not len(train):
             raise DataError("There are no rows to learn from.")
         if partial and self.network is not None:
@@ -147,7 +162,8 @@ class BayesianNetworkFamily(Family):
             held_out = train.rows(torch.from_numpy(np.sort(order[: max(len(train) // 10, 1)])))
         learner = learning.fit if self.settings["values"] == "bins" else gaussian_learning.fit
         network, description, record = learner(
-            self.event, train, held_out, self._options(), self.settings["max_memory"])
+            self.event, train, held_out, self._options(), self.settings["max_memory"]
+        )
         self.network = network
         self.settings["network"] = description
         return record
@@ -155,8 +171,14 @@ class BayesianNetworkFamily(Family):
     def _options(self) -> learning.Options:
         own = self.settings
         return learning.Options(
-            own["structure"], own["conditionals"], own["score"], own["equivalent_sample_size"], own["max_parents"],
-            own["max_bins"], None if own["smoothing"] == "auto" else float(own["smoothing"]), own["tabu"],
+            own["structure"],
+            own["conditionals"],
+            own["score"],
+            own["equivalent_sample_size"],
+            own["max_parents"],
+            own["max_bins"],
+            None if own["smoothing"] == "auto" else float(own["smoothing"]),
+            own["tabu"],
             own["max_states"],
         )
 

@@ -141,6 +141,7 @@ def _block(
             away = torch.cat([away, (inside - expected[:, count])[:, None]], 1)
     if generator is None:
         return total, mean
+
     # Matheron's rule: a joint draw, moved by how far what it shows is from what was seen.
     def normal(columns: int) -> Tensor:
         return torch.randn(rows, columns, generator=generator, device=generator.device, dtype=torch.float64).to(mean)
@@ -148,8 +149,10 @@ def _block(
     moved = (spread @ normal(size)[:, :, None])[:, :, 0]
     if seen:
         shown = (loads @ moved[:, :, None])[:, :, 0] + noise * normal(len(seen))
-        moved = moved + (covariance @ loads.transpose(1, 2) @ torch.cholesky_solve(
-            (away - shown)[:, :, None], lower))[:, :, 0]
+        moved = (
+            moved
+            + (covariance @ loads.transpose(1, 2) @ torch.cholesky_solve((away - shown)[:, :, None], lower))[:, :, 0]
+        )
     return total, mean + moved
 
 
@@ -171,4 +174,3 @@ def draw_within(intervals: Tensor | None, mean: Tensor, deviation: Tensor, gener
     inside = mean + deviation * truncated_normal.quantile(u[1], chosen[:, 0], chosen[:, 1])
     edges = intervals.gather(1, piece[:, :, None].expand(-1, -1, 2))[:, 0]
     return torch.minimum(torch.maximum(inside, edges[:, 0]), edges[:, 1])
-

@@ -69,13 +69,25 @@ def _fitted(
     event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: learning.Options, max_memory: int
 ) -> tuple[LinearGaussianNetwork, dict[str, Any]]:
     count = len(event)
-    conditionals = learning.describe(learning.fit_tables(
-        codes_event(event), train, held_out, [above if event.code_sizes[i] > 1 else [] for i, above in enumerate(
-            parents[:count])], options), options)
+    conditionals = learning.describe(
+        learning.fit_tables(
+            codes_event(event),
+            train,
+            held_out,
+            [above if event.code_sizes[i] > 1 else [] for i, above in enumerate(parents[:count])],
+            options,
+        ),
+        options,
+    )
     regressions = [
-        {"codes": [p for p in parents[count + i] if p < count],
-         "values": [p - count for p in parents[count + i] if p >= count], "strength": STRENGTHS[0]}
-        if i in event.value_entries else None for i in range(count)
+        {
+            "codes": [p for p in parents[count + i] if p < count],
+            "values": [p - count for p in parents[count + i] if p >= count],
+            "strength": STRENGTHS[0],
+        }
+        if i in event.value_entries
+        else None
+        for i in range(count)
     ]
     network = LinearGaussianNetwork(event, conditionals, regressions, max_memory)
     for i in event.value_entries:

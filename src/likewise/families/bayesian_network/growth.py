@@ -97,8 +97,15 @@ def grow(
     splits, gains = _grow(child, [part for _, part in candidates], penalty, max_depth, max_cells, min_rows)
     used = [position for position in np.argsort(-gains, kind="stable") if gains[position] > 0]
     if len(used) > max_parents:
-        return grow(child, [candidates[position] for position in sorted(used[:max_parents])], penalty, max_parents,
-                    max_depth, max_cells, min_rows)
+        return grow(
+            child,
+            [candidates[position] for position in sorted(used[:max_parents])],
+            penalty,
+            max_parents,
+            max_depth,
+            max_cells,
+            min_rows,
+        )
     place = {int(position): rank for rank, position in enumerate(used)}
     renamed = [[place[split[0]], split[1]] if split != 0 else 0 for split in splits]
     chosen = [candidates[position] for position in used]
@@ -128,8 +135,9 @@ def _grow(
         best = np.zeros(len(names))
         choice: list[tuple[int, Any] | None] = [None] * len(names)
         for position, part in enumerate(parents):
-            counts: Any = np.bincount((node * part.groups + seen[position]) * targets + target,
-                                      minlength=len(names) * part.groups * targets)
+            counts: Any = np.bincount(
+                (node * part.groups + seen[position]) * targets + target, minlength=len(names) * part.groups * targets
+            )
             counts = counts.reshape(len(names), part.groups, targets)
             gain, left = _best_split(counts, part.ordered, table, min_rows)
             gain = gain - here
@@ -149,8 +157,10 @@ def _grow(
             position, left = chosen
             gains[position] += best[at]
             position_of[at], left_groups[at, : len(left)] = position, left
-            tree[names[at]] = {"split": [position, pack(left[parents[position].group_of])],
-                               "branches": (len(tree), len(tree) + 1)}
+            tree[names[at]] = {
+                "split": [position, pack(left[parents[position].group_of])],
+                "branches": (len(tree), len(tree) + 1),
+            }
             fresh[at] = len(opened), len(opened) + 1
             opened += [len(tree), len(tree) + 1]
             tree += [{}, {}]
@@ -194,8 +204,9 @@ def _best_split(counts: Any, ordered: int, table: Floats, min_rows: int) -> tupl
             best[at], left[at] = found[at], sets(at, cut[at])
 
     if ordered > 1:
-        consider(counts[:, :ordered].cumsum(1)[:, : ordered - (ordered == groups)],
-                 lambda at, cut: np.arange(groups) <= cut)
+        consider(
+            counts[:, :ordered].cumsum(1)[:, : ordered - (ordered == groups)], lambda at, cut: np.arange(groups) <= cut
+        )
     if groups > ordered:
         consider(counts[:, ordered:], lambda at, cut: np.arange(groups) == ordered + cut)
     if groups - ordered > 3:

@@ -127,15 +127,19 @@ def _sum(bucket: list[Factor], variable: int) -> Factor:
     scope, table = ordered[0].variables, ordered[0].table
     if len(ordered) == 1:
         at = scope.index(variable)
-        return Factor(scope[:at] + scope[at + 1:], table.sum(at + 1))
+        return Factor(scope[:at] + scope[at + 1 :], table.sum(at + 1))
     for step, factor in enumerate(ordered[1:], 2):
         union = scope + tuple(other for other in factor.variables if other not in scope)
         if step == len(ordered):
             union = tuple(other for other in union if other != variable)
         letters = {name: at + 1 for at, name in enumerate(dict.fromkeys(scope + factor.variables))}
-        table = torch.einsum(table, [0, *(letters[name] for name in scope)],
-                             factor.table, [0, *(letters[name] for name in factor.variables)],
-                             [0, *(letters[name] for name in union)])
+        table = torch.einsum(
+            table,
+            [0, *(letters[name] for name in scope)],
+            factor.table,
+            [0, *(letters[name] for name in factor.variables)],
+            [0, *(letters[name] for name in union)],
+        )
         scope = union
     return Factor(scope, table)
 
@@ -146,7 +150,7 @@ def _log_sum(bucket: list[Factor], variable: int) -> Factor:
     for factor in bucket[1:]:
         total = total + _aligned(factor, scope)
     at = scope.index(variable)
-    return Factor(scope[:at] + scope[at + 1:], total.logsumexp(at + 1))
+    return Factor(scope[:at] + scope[at + 1 :], total.logsumexp(at + 1))
 
 
 def _aligned(factor: Factor, scope: tuple[int, ...]) -> Tensor:

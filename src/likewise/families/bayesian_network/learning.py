@@ -115,12 +115,18 @@ def fit(
             bins_i.edges.copy_(part)
     network.add_counts(train)
     estimate(network, conditionals, options.smoothing)
-    return network, {"grains": grains, "conditionals": conditionals}, {
-        "bins": bins, "held_out": tried, "structure": chosen,
-        "held_out_log_prob": float(network.log_prob(held_out).mean()),
-        "edges": sum(len(part.parents) for part in found.partitions),
-        "cells": sum(part.cells for part in found.partitions),
-    }
+    return (
+        network,
+        {"grains": grains, "conditionals": conditionals},
+        {
+            "bins": bins,
+            "held_out": tried,
+            "structure": chosen,
+            "held_out_log_prob": float(network.log_prob(held_out).mean()),
+            "edges": sum(len(part.parents) for part in found.partitions),
+            "cells": sum(part.cells for part in found.partitions),
+        },
+    )
 
 
 def fit_tables(event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: Options) -> Learned:
@@ -132,8 +138,11 @@ def fit_tables(event: Event, train: Batch, held_out: Batch, parents: list[list[i
 def describe(found: Learned, options: Options) -> list[dict[str, Any]]:
     """The conditionals as JSON data."""
     return [
-        {"parents": part.parents, "splits": part.splits if isinstance(part, Tree) else None,
-         "smoothing": None if options.smoothing is not None else [smoothing.strength, smoothing.discount]}
+        {
+            "parents": part.parents,
+            "splits": part.splits if isinstance(part, Tree) else None,
+            "smoothing": None if options.smoothing is not None else [smoothing.strength, smoothing.discount],
+        }
         for part, smoothing in zip(found.partitions, found.smoothings, strict=True)
     ]
 
@@ -180,8 +189,13 @@ def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Tensor |
 
 def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
     bins = [nodes.of(i) for i in range(len(nodes.sizes))]
-    return Rows(nodes.states(train).numpy(), nodes.states(held_out).numpy(), nodes.sizes,
-                [0 if own is None else own.size for own in bins], [nodes.unseen(i) for i in range(len(bins))])
+    return Rows(
+        nodes.states(train).numpy(),
+        nodes.states(held_out).numpy(),
+        nodes.sizes,
+        [0 if own is None else own.size for own in bins],
+        [nodes.unseen(i) for i in range(len(bins))],
+    )
 
 
 def _graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
@@ -253,10 +267,12 @@ def _columns(rows: Rows, groups: int) -> list[Column]:
 def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> list[list[int]]:
     """The parents of every column, strongest edges first, as far as exact inference stays within `max_states`."""
     columns = _columns(rows, groups)
-    edges = sorted((-gain, i, parent)
-                   for i, (partition, counts) in enumerate(zip(learned.partitions, learned.counts, strict=True))
-                   if isinstance(partition, Tree)
-                   for parent, gain in zip(partition.parents, _gains(partition, counts), strict=True))
+    edges = sorted(
+        (-gain, i, parent)
+        for i, (partition, counts) in enumerate(zip(learned.partitions, learned.counts, strict=True))
+        if isinstance(partition, Tree)
+        for parent, gain in zip(partition.parents, _gains(partition, counts), strict=True)
+    )
     parents: list[list[int]] = [[] for _ in rows.sizes]
     for _, child, parent in edges:
         parents[child].append(parent)

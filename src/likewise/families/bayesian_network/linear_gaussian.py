@@ -62,8 +62,11 @@ class Regression(nn.Module):
 
 def codes_event(event: Event) -> Event:
     """The event without its values."""
-    return Event(event.layout, tuple(replace(entry, value=None) for entry in event.entries),
-                 tuple(replace(entry, value=None) for entry in event.labels))
+    return Event(
+        event.layout,
+        tuple(replace(entry, value=None) for entry in event.entries),
+        tuple(replace(entry, value=None) for entry in event.labels),
+    )
 
 
 class LinearGaussianNetwork(nn.Module):
@@ -95,8 +98,9 @@ class LinearGaussianNetwork(nn.Module):
             for name, allowed in (("codes", range(len(event))), ("values", event.value_entries)):
                 if not all(type(p) is int and p in allowed and p != i for p in part[name]):
                     raise ValueError("The parents of a value are other columns of the event.")
-            self.regressions[str(i)] = Regression(list(part["codes"]), list(part["values"]),
-                                                  [event.code_sizes[p] for p in part["codes"]])
+            self.regressions[str(i)] = Regression(
+                list(part["codes"]), list(part["values"]), [event.code_sizes[p] for p in part["codes"]]
+            )
             self.value_parents[i] = list(part["values"])
         self.order = [i for i in topological_order(self.value_parents) if i in event.value_entries]
 
@@ -144,8 +148,10 @@ class LinearGaussianNetwork(nn.Module):
                 logs = evaluate(self, own, worlds)[0]
                 impossible = torch.isinf(log_totals(logs, worlds.row, len(part)))
                 if bool(impossible.any()):
-                    raise DataError(f"Row {int(part[impossible.nonzero()[0, 0]])} of the evidence has probability "
-                                    "zero: nothing can be drawn under it.")
+                    raise DataError(
+                        f"Row {int(part[impossible.nonzero()[0, 0]])} of the evidence has probability "
+                        "zero: nothing can be drawn under it."
+                    )
                 chosen = worlds.rows(_choose(logs, worlds.row, len(part), draws, generator))
                 at = (part[:, None] * draws + torch.arange(draws)).flatten()
                 _, found, settled = evaluate(self, own, chosen, generator)

@@ -22,7 +22,7 @@ MAX_PARAMETERS = 1 << 27
 MAX_MASKS = 1 << 26
 """Nor do all trees together have more splits times states."""
 
-ADVICE = ("observe more columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory.")
+ADVICE = "observe more columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory."
 
 
 class ConditionalTable(nn.Module):
@@ -213,8 +213,10 @@ class DiscreteNetwork(nn.Module):
         found = self._eliminate(query, factors, len(batch))
         impossible = torch.isinf(offset + found.log_total)
         if bool(impossible.any()):
-            raise DataError(f"Row {int(impossible.nonzero()[0])} of the evidence has probability zero: nothing can be "
-                            "drawn under it.")
+            raise DataError(
+                f"Row {int(impossible.nonzero()[0])} of the evidence has probability zero: nothing can be "
+                "drawn under it."
+            )
         rows = torch.arange(len(batch), device=known.device).repeat_interleave(draws)
         chosen = inference.draw(found, rows, generator)
         states = known.repeat_interleave(draws, 0)
@@ -241,4 +243,3 @@ def by_evidence(status: Tensor) -> list[Tensor]:
     order = np.argsort(which.ravel(), kind="stable")
     ends = np.bincount(which.ravel(), minlength=len(patterns)).cumsum()
     return [torch.from_numpy(part).to(status.device) for part in np.split(order, ends[:-1]) if len(part)]
-

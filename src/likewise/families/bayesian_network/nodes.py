@@ -87,8 +87,11 @@ class Bins(nn.Module):
         """The log mass or density (user's units) of values given their bins; all arguments are columns of a batch."""
         grain = self.grain(z)
         lower, width = lower.double(), width.double()
-        own = truncated_normal.log_mass(lower, lower + width) if self.quantised else (
-            truncated_normal.log_density(z.double()) + width.log())
+        own = (
+            truncated_normal.log_mass(lower, lower + width)
+            if self.quantised
+            else (truncated_normal.log_density(z.double()) + width.log())
+        )
         return own + (self.log_weights() - self.log_masses())[grain]
 
     def log_fraction(self, intervals: Tensor) -> Tensor:
@@ -215,8 +218,11 @@ class Nodes(nn.Module):
             present = states[:, i] < bins.size
             codes[:, i] = torch.where(present, 0, states[:, i] - bins.size + 1)
             wanted = present if evidence is None else present & (evidence.status[:, i] != Status.OBSERVED)
-            narrowed = torch.zeros_like(wanted) if evidence is None else (
-                wanted & (evidence.status[:, i] == Status.RESTRICTED))
+            narrowed = (
+                torch.zeros_like(wanted)
+                if evidence is None
+                else (wanted & (evidence.status[:, i] == Status.RESTRICTED))
+            )
             for rows, within in ((wanted & ~narrowed, False), (narrowed, True)):
                 at = rows.nonzero()[:, 0]
                 if not len(at):

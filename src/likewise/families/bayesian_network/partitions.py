@@ -145,8 +145,12 @@ class Tree:
     @cached_property
     def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         column = np.where(self.feature >= 0, np.array([*self.parents, 0])[self.feature], 0)
-        return (torch.from_numpy(column), torch.from_numpy(self.left_states), torch.from_numpy(self.children),
-                torch.from_numpy(self.leaf))
+        return (
+            torch.from_numpy(column),
+            torch.from_numpy(self.left_states),
+            torch.from_numpy(self.children),
+            torch.from_numpy(self.leaf),
+        )
 
     @cached_property
     def hierarchy(self) -> Hierarchy:
@@ -169,7 +173,6 @@ class Tree:
                     left = self.left_states[above, : self.sizes[position]]
                     part[node] &= left if self.children[above, 0] == node else ~left
         return [part[self.leaf_nodes] for part in reach]
-
 
     def cut(self, groups: Bools) -> Tree:
         """The tree in which the given groups of its hierarchy are leaves; parents no longer asked for are dropped."""

@@ -114,7 +114,7 @@ class MixedScores:
         sums = sufficient(self.event, self.train, i, discrete, values)
         rows, size = sums[:, 0, 0], sums.shape[1] - 1
         eye = 1e-6 * torch.eye(size, dtype=torch.float64)
-        slopes = torch.linalg.solve(sums[:, :size, :size] + eye, sums[:, :size, size :])[:, :, 0]
+        slopes = torch.linalg.solve(sums[:, :size, :size] + eye, sums[:, :size, size:])[:, :, 0]
         # The floor on the variance keeps columns that determine each other from scores without bound.
         variance = (_residual(sums, slopes) / rows.clamp(min=1.0)).clamp(min=1e-4)
         fit = -0.5 * (rows * (variance.log() + math.log(2 * math.pi) + 1)).sum()
@@ -142,5 +142,3 @@ def node_ranks(event: Event, train: Batch) -> Integers:
     ranks: Integers = np.empty(2 * count, dtype=np.int64)
     ranks[np.lexsort(np.array(facts).T[::-1])] = np.arange(2 * count)
     return ranks
-
-

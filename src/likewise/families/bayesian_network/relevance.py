@@ -109,9 +109,7 @@ class Query:
                 table = table * open_.reshape(shape)
         return Factor(factor.variables, table)
 
-    def _table_factor(
-        self, i: int, partition: Table, table: Tensor, states: Tensor, weights: Tensor | None
-    ) -> Factor:
+    def _table_factor(self, i: int, partition: Table, table: Tensor, states: Tensor, weights: Tensor | None) -> Factor:
         family = [*partition.parents, i]
         cube = table.reshape(*partition.sizes, table.shape[1])
         gathered = [axis for axis, node in enumerate(family) if self.observed[node]]
@@ -123,9 +121,7 @@ class Query:
             cube = self._lump(i, cube, weights)
         return Factor(tuple(family[axis] for axis in free), cube)
 
-    def _tree_factor(
-        self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None
-    ) -> Factor:
+    def _tree_factor(self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None) -> Factor:
         """The table over the free parents, one state standing for each class, and over the child unless observed."""
         free = [p for p in tree.parents if not self.observed[p]]
         members = [torch.from_numpy(self._first(p)).to(states.device) for p in free]
@@ -136,8 +132,10 @@ class Query:
         joint[:, free] = grid.repeat(rows, 1)
         cell = tree.route(joint).reshape(rows, *(len(part) for part in members))
         if not self.observed[i]:
-            return Factor((*free, i), self._lump(i, table, weights)[cell] if weights is None else
-                          self._lump(i, table[cell], weights))
+            return Factor(
+                (*free, i),
+                self._lump(i, table, weights)[cell] if weights is None else self._lump(i, table[cell], weights),
+            )
         own = states[:, i].reshape(-1, *(1 for _ in free))
         return Factor(tuple(free), table[cell, own])
 
@@ -146,9 +144,7 @@ class Query:
         first: Integers = np.unique(self.classes[i], return_index=True)[1]
         return first
 
-    def _cell_factors(
-        self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None
-    ) -> list[Factor]:
+    def _cell_factors(self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None) -> list[Factor]:
         cell = len(self.observed) + i
         reach = torch.ones(1, len(table), dtype=torch.bool, device=table.device)
         found = []
@@ -184,8 +180,11 @@ def query_of(network: DiscreteNetwork, observed: tuple[bool, ...], restricted: t
         trees.append((i, scope, 0 if isinstance(partition, Table) or not above else partition.cells))
     best: tuple[frozenset[int], Plan] | None = None
     for threshold in (None, *SPLIT_AT):
-        split = frozenset(i for i, scope, cells in trees if threshold is not None and cells and math.prod(
-            sizes[p] for p in scope) > threshold)
+        split = frozenset(
+            i
+            for i, scope, cells in trees
+            if threshold is not None and cells and math.prod(sizes[p] for p in scope) > threshold
+        )
         scopes: list[tuple[int, ...]] = []
         for i, scope, cells in trees:
             cell = len(observed) + i

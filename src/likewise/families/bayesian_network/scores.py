@@ -79,8 +79,12 @@ class FamilyScores:
             return float(fit - 0.5 * math.log(max(self.rows, 1)) * cells * (size - 1))
         prior = self.equivalent_sample_size / cells
         seen, full = counts[counts > 0], total[total > 0]  # the others contribute nothing
-        return (len(full) * math.lgamma(prior) - _log_gammas(prior + full)
-                + _log_gammas(prior / size + seen) - len(seen) * math.lgamma(prior / size))
+        return (
+            len(full) * math.lgamma(prior)
+            - _log_gammas(prior + full)
+            + _log_gammas(prior / size + seen)
+            - len(seen) * math.lgamma(prior / size)
+        )
 
 
 def _n_log_n(counts: Floats) -> float:

@@ -111,8 +111,11 @@ def worlds_of(network: LinearGaussianNetwork, batch: Batch, sampling: bool = Fal
     for i in values:
         status = int(batch.status[0, i])
         value = event.all[i].value
-        role = {int(Status.OBSERVED): Role.CELL if isinstance(value, Quantised) else Role.POINT,
-                int(Status.UNKNOWN): Role.UNKNOWN, int(Status.RESTRICTED): Role.WITHIN}[status]
+        role = {
+            int(Status.OBSERVED): Role.CELL if isinstance(value, Quantised) else Role.POINT,
+            int(Status.UNKNOWN): Role.UNKNOWN,
+            int(Status.RESTRICTED): Role.WITHIN,
+        }[status]
         roles[:, i] = torch.where(states[:, i] == 0, int(role), int(Role.ABSENT))
     settled = torch.zeros(states.shape, dtype=torch.bool)
     settled[:, sorted(codes)] = True
@@ -143,15 +146,23 @@ def _with_cells(network: LinearGaussianNetwork, batch: Batch, worlds: Worlds) ->
             centre, lower, width = value.cells(value.low + torch.arange(size))
             part = part.rows(torch.arange(len(part.row)).repeat_interleave(size))
             times = len(part.row) // size
-            cell = replace(part, values=part.values.clone(), low=part.low.clone(), width=part.width.clone(),
-                           roles=part.roles.clone())
+            cell = replace(
+                part,
+                values=part.values.clone(),
+                low=part.low.clone(),
+                width=part.width.clone(),
+                roles=part.roles.clone(),
+            )
             cell.values[:, i], cell.low[:, i] = centre.repeat(times), lower.repeat(times)
             cell.width[:, i] = width.repeat(times)
             cell.roles[:, i] = Role.CELL
             part = cell
         parts.append(part)
-    return Worlds(*(torch.cat([getattr(part, name) for part in parts]) for name in Worlds.__dataclass_fields__)) if (
-        parts) else worlds
+    return (
+        Worlds(*(torch.cat([getattr(part, name) for part in parts]) for name in Worlds.__dataclass_fields__))
+        if (parts)
+        else worlds
+    )
 
 
 def _patterns(roles: Tensor) -> list[tuple[Tensor, list[int]]]:
@@ -235,5 +246,3 @@ def log_totals(logs: Tensor, row: Tensor, rows: int) -> Tensor:
     safe = top.clamp(min=-1e300)
     sums = torch.zeros(rows, dtype=torch.float64).index_add(0, row, (logs - safe[row]).exp())
     return torch.where(torch.isinf(top), top, safe + sums.log())
-
-
