@@ -1,6 +1,6 @@
 """How well families learn real tables, judged by boosted trees: fits, samples, and prints the judge's scores.
 
-    python benchmarks/tables.py --family autoregressive --tables adult shoppers magic --seeds 0 1 2 --time 5m
+    python benchmarks/tables.py --family autoregressive --tables adult magic --time 5m --data FOLDER --judge SCRIPT
 
 Each table is a folder with `train.csv` and `test.csv`. A family is fitted on the training rows alone (it holds some of
 them out for itself), as many records are drawn as there are training rows, and the judge, a script called as
@@ -104,8 +104,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch threads")
     parser.add_argument("--part", choices=["test", "train"], default="test", help="which rows are held out")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="constructor arguments of the model")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/record_tables"))
-    parser.add_argument("--judge", type=Path, default=Path("../shared/judges/c2st.py"))
+    parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="with TABLE/{train,test}.csv")
+    parser.add_argument("--judge", type=Path, required=True, metavar="SCRIPT")
     parser.add_argument("--json", type=Path, help="appends one line a fit")
     options = parser.parse_args()
     if options.threads:

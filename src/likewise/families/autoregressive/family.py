@@ -12,7 +12,7 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
-from likewise.families.autoregressive.conditionals import LEAST_LOG_SCALE, EntryConditional, output_sizes
+from likewise.families.autoregressive.conditionals import EntryConditional, output_sizes
 from likewise.families.autoregressive.marginals import Marginals
 from likewise.families.autoregressive.walk import Walker, evidence_first, is_exact, patterns, recombine
 from likewise.families.family import Draws, Family, LogProb, Player
@@ -132,7 +132,7 @@ class AutoregressiveFamily(Family):
             if entry.value is not None:
                 _, location, log_scale = part[codes:].chunk(3)
                 location.copy_(torch.linspace(-2.2, 2.2, self.components))
-                log_scale.fill_(max(-1.2, LEAST_LOG_SCALE))
+                log_scale.fill_(-1.2)  # neighbours overlap
         with torch.no_grad():
             self.network.output_bias.copy_(bias)
 
