@@ -91,6 +91,12 @@ def test_zero_inflation_caps_and_spikes_are_atoms() -> None:
     assert facts_of(hours).states == (40,)
 
 
+def test_heaps_next_to_each_other_are_all_atoms() -> None:
+    rounded = RNG.random(5000) < 0.7
+    minutes = np.where(rounded, 5 * RNG.integers(1, 20, 5000), RNG.integers(1, 100, 5000))
+    assert facts_of(minutes).states == tuple(range(5, 100, 5))
+
+
 def test_smooth_counts_have_no_atoms() -> None:
     for column in (
         RNG.poisson(30, 5000),

@@ -6,6 +6,9 @@ import numpy as np
 
 from likewise.domains.table.vectors import Array
 
+SIGNIFICANT = 5.0
+"""How far, in standard deviations of a Poisson count, an atom stands above its neighbourhood."""
+
 
 def spikes(
     values: Array, counts: Array, step: float | None, share: float, ratio: float, least: int, most: int
@@ -13,9 +16,11 @@ def spikes(
     """Which distinct values are atoms, (n,) bool.
 
     A value is one when its share of the rows reaches `share`, it occurs `least` times, and it is `ratio` times as
-    frequent as a cell of its neighbourhood. The neighbourhood are the values nearest to it that are no atoms and hold,
-    together, about as many rows as it does (at least four cells each side): so a lonely value is compared with
-    the emptiness around it, and the mode of a smooth histogram with its equals.
+    frequent as a cell of its neighbourhood usually is, by more than `SIGNIFICANT` standard deviations of such a count.
+    The neighbourhood are the values nearest to it that are no atoms and hold, together, about as many rows as it does
+    (at least four cells each side): so a lonely value is compared with the emptiness around it, and the mode of a
+    smooth histogram with its equals. The usual count is the median, which other spikes nearby do not move: hours a week
+    heap at 35, 30 and 25 alike.
 
     Parameters
     ----------
@@ -28,27 +33,29 @@ def spikes(
     atom = np.zeros(len(values), dtype=bool)
     floats = values.astype(np.float64)
     for i in enough[np.argsort(-counts[enough], kind="stable")]:
-        if counts[i] >= ratio * _usual_count(i, floats, counts, atom, step) and atom.sum() < most:
+        usual = _usual_count(i, floats, counts, atom, step)
+        if counts[i] >= max(ratio * usual, usual + SIGNIFICANT * usual**0.5) and atom.sum() < most:
             atom[i] = True
     return atom
 
 
 def _usual_count(i: int, values: Array, counts: Array, atom: Array, step: float | None) -> float:
-    """Rows per cell around value `i`, the denser of its two sides."""
+    """The median of the rows per cell around value `i`, on the denser of its two sides; empty cells count."""
     sides = []
     for direction in (-1, 1):
-        rows, j, seen = 0, i + direction, 0
-        last = values[i]
-        while 0 <= j < len(values) and (seen < 4 or (rows < counts[i] and seen < 64)):
-            if not atom[j]:
-                rows, seen, last = rows + int(counts[j]), seen + 1, values[j]
+        rows: list[int] = []
+        j, last, skipped, between = i + direction, values[i], 0, 0
+        while 0 <= j < len(values) and (len(rows) < 4 or (sum(rows) < counts[i] and len(rows) < 64)):
+            if atom[j]:
+                skipped += 1
+            else:
+                rows.append(int(counts[j]))
+                last, between = values[j], skipped
             j += direction
-        if not seen:
+        if not rows:
             continue
-        if step is None:
-            sides.append(rows / seen)
-        else:
-            skipped = atom[min(i, j - direction) : max(i, j - direction) + 1].sum()
-            cells = max(abs(last - values[i]) / step - max(int(skipped), 0), seen)
-            sides.append(rows / cells)
+        cells = len(rows)
+        if step is not None:
+            cells = max(cells, round(abs(last - values[i]) / step) - between)
+        sides.append(float(np.sort(rows)[::-1][cells // 2]) if cells // 2 < len(rows) else 0.0)
     return max(sides) if sides else 0.0

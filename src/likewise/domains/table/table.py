@@ -89,7 +89,7 @@ class Table(Domain):
         label_numbers: int = 20,
         label_rows: float = 5.0,
         atom_share: float = 0.001,
-        atom_ratio: float = 5.0,
+        atom_ratio: float = 3.0,
         atom_rows: int = 8,
         max_atoms: int = 100,
         identifier_share: float = 0.9,
