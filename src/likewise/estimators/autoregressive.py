@@ -74,7 +74,7 @@ class Autoregressive(Generative):
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
         batch_size: int | None = None,
-        patience: int = 20,
+        patience: int = 8,
         max_time: float | str | None = None,
         max_steps: int | None = None,
         validation_fraction: float = 0.1,
