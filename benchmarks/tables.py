@@ -5,10 +5,12 @@
 Each table is a folder with `train.csv` and `test.csv`. A family is fitted on the training rows alone (it holds some of
 them out for itself), as many records are drawn as there are training rows, and the judge, a script called as
 `judge generated.csv real.csv`, prints 1 - 2 max(AUC - 0.5, 0): 1 where no classifier tells generated from real. Scores
-are against training rows and against the held-out test rows; copies are the shares of generated and of test rows that
-stand in the training rows. The clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are
-torch's own default unless `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part
-of the test rows: that is how defaults are chosen.
+are against training rows, against the held-out test rows, and, since a judge with fewer rows sees less, against as many
+training rows as there are test rows ("c2st_train_equal", the mean of five choices of them). Copies are the shares of
+generated and of test rows that stand in the training rows, and of training rows that stand there more than once. The
+clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are torch's own default unless
+`--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part of the test rows: that is
+how defaults are chosen.
 """
 
 from __future__ import annotations
@@ -76,6 +78,7 @@ def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     generated = model.sample(len(train), random_state=seed)
     sampled = time.perf_counter()
     score = model.log_likelihood(test)
+    choices = [train.sample(min(len(test), len(train)), random_state=k).reset_index(drop=True) for k in range(5)]
     return {
         "table": table,
         "family": options.family,
@@ -83,8 +86,10 @@ def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         **settings,
         "c2st_train": judged(options.judge, generated, train, seed),
         "c2st_heldout": judged(options.judge, generated, test, seed),
+        "c2st_train_equal": float(np.mean([judged(options.judge, generated, some, seed) for some in choices])),
         "copies": copies(generated, train),
         "copies_real": copies(test, train),
+        "copies_within": float(train.duplicated(keep=False).mean()),
         "log_likelihood": score.mean,
         "kind": score.kind,
         "fit_seconds": fitted - start,
@@ -110,7 +115,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    shown = ["c2st_train", "c2st_heldout", "copies", "copies_real", "log_likelihood", "fit_seconds", "sample_seconds"]
+    scores = ["c2st_train", "c2st_heldout", "c2st_train_equal", "copies", "copies_real", "copies_within"]
+    shown = [*scores, "log_likelihood", "fit_seconds", "sample_seconds"]
     for table in options.tables:
         rows = []
         for seed in options.seeds:
