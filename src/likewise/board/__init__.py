@@ -1,0 +1,1 @@
+"""The side-by-side evaluation of several models on held-out records."""
