@@ -4,35 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from likewise.engine.record import TrainingRecord
+from likewise.metrics.features import Column
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Row = Mapping[str, Any]
-
-
-class Column(Protocol):
-    """One column of some records, as `metrics.features.Column` has it.
-
-    `kind` is "number" (`values` float64, NaN where missing) or "category" (`values` are codes into `levels`; any other
-    code is missing).
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def values(self) -> np.ndarray[Any, Any]: ...
-
-    @property
-    def levels(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +29,8 @@ class Curve:
         The step of the weights kept.
     stopped : str
         Why the fit ended: "max_steps", "max_time", "plateau" or "worsening".
+    remarks : tuple of str
+        What was noticed on the way, such as modes that were lost.
     """
 
     steps: Floats
@@ -57,27 +38,30 @@ class Curve:
     figure: Floats
     best_step: int | None = None
     stopped: str = ""
+    remarks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, record: TrainingRecord) -> Curve:
-        """The curve of a training record.
+    def of(cls, record: Mapping[str, Any]) -> Curve | None:
+        """The curve of a model's training record, as JSON data; None where it has fewer than two points.
 
         Examples
         --------
-        >>> from likewise.engine.record import Point, TrainingRecord
-        >>> points = (Point(10, {"model": 2.0}, None), Point(20, {"model": 1.0}, 1.5))
-        >>> record = TrainingRecord(20, 1.0, 3.0, 1.5, 20, "max_steps", points, (), "cpu", "float32", 1, 10, 64)
-        >>> Curve.of(record).figure
+        >>> points = [{"step": 10, "losses": {"model": 2.0}, "figure": None}]
+        >>> points += [{"step": 20, "losses": {"model": 1.0}, "figure": 1.5}]
+        >>> Curve.of({"curve": points, "best_step": 20, "stopped": "max_steps"}).figure
         array([nan, 1.5])
         """
-        points = record.curve
-        players = sorted({player for point in points for player in point.losses})
+        points = record.get("curve", ())
+        if len(points) < 2:
+            return None
+        players = sorted({player for point in points for player in point["losses"]})
         return cls(
-            steps=np.array([point.step for point in points], np.float64),
-            losses={player: _floats(point.losses.get(player) for point in points) for player in players},
-            figure=_floats(point.figure for point in points),
-            best_step=record.best_step,
-            stopped=record.stopped,
+            steps=np.array([point["step"] for point in points], np.float64),
+            losses={player: _floats(point["losses"].get(player) for point in points) for player in players},
+            figure=_floats(point["figure"] for point in points),
+            best_step=record.get("best_step"),
+            stopped=str(record.get("stopped", "")),
+            remarks=tuple(record.get("remarks", ())),
         )
 
 
@@ -109,14 +93,10 @@ class ModelReport:
     ----------
     row : mapping
         The row of the comparison, as its JSON has it: `model`, `family`, `status`, `c2st_heldout`, `c2st_heldout_low`,
-        ..., None where there is no figure. References have `family` "reference" and `model` "real", "independent" or
-        "copy".
+        ..., None where there is no figure, and `reasons` (field -> why). References have `family` "reference" and
+        `model` "real", "independent" or "copy".
     verdict : str
         In plain words.
-    reasons : field -> sentence
-        Why a field of the row is None.
-    intervals : field -> (low, high)
-        95% intervals of further fields of the row.
     columns : tuple of Column
         Generated records, in the order of the real columns; empty where there are none.
     marginal_errors : column -> error in [0, 1]
@@ -132,8 +112,6 @@ class ModelReport:
 
     row: Row
     verdict: str
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     marginal_errors: Mapping[str, float] = field(default_factory=dict)
     worst_pairs: tuple[tuple[str, str, float], ...] = ()
@@ -167,8 +145,6 @@ class ReportData:
     failures : tuple of (model, sentence)
     training, held_out : tuple of Column
         Real records, the same columns in the same order; at most some ten thousand of them are of use.
-    moments : column -> nanoseconds
-        Of columns that are dates or times: what one unit of their numbers is.
     schema : tuple of mappings
         The rows of `Table.describe()`.
     notes : tuple of str
@@ -203,7 +179,6 @@ class ReportData:
     created: str
     machine: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
-    moments: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float | None = None
 
