@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ OTHER = "(other)"
 """The level of states that were rare in training, or not seen."""
 
 WIDEST = 512
-"""The widest space for distances, and the most one-hot features for trees."""
+"""The widest space for distances."""
 
 LINEAR = 3.0
 """Scaled numbers count linearly up to here, and by their logarithm beyond."""
@@ -70,9 +70,8 @@ class _Learned:
     centre: float = 0.0
     scale: float = 1.0
     origin: float = 0.0
-    blank: bool = False
+    ranks: Array = field(default_factory=lambda: np.zeros(0, np.float32))
     basis: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    one_hot: bool = True
 
     @property
     def category(self) -> bool:
@@ -117,8 +116,7 @@ class Features:
         modelled = [facts for facts in domain.facts if facts.modelled]
         self.names = tuple(facts.name for facts in modelled)
         self._columns = _with_bases([_learn(facts, vectors[facts.name]) for facts in modelled])
-        widths = [_flat_width(column) for column in self._columns]
-        self.column_of_flat: Array = np.repeat(np.arange(len(widths)), widths)
+        self.column_of_flat: Array = np.arange(len(self.names))
 
     def columns(self, records: Any) -> tuple[Column, ...]:
         """The columns of the records, in the order of `names`."""
@@ -148,21 +146,15 @@ class Features:
         return points
 
     def flat(self, records: Any) -> Array:
-        """Features for trees, float32 (n, d): numbers as they are with NaN where missing, categories one-hot.
-
-        Where this would be more than 512 features, the categories of most levels are ordinal codes instead.
-        """
+        """Features for trees, float32 (n, d): numbers as they are, categories by frequency rank, NaN where missing."""
         columns = self.columns(records)
-        flat: Array = np.zeros((len(columns[0]), len(self.column_of_flat)), np.float32)
-        at = 0
-        for learned, column in zip(self._columns, columns, strict=True):
-            width = _flat_width(learned)
-            if width > 1 or (learned.category and learned.one_hot):
-                rows = np.flatnonzero(column.values < width)
-                flat[rows, at + column.values[rows]] = 1.0
+        flat: Array = np.full((len(columns[0]), len(columns)), np.nan, np.float32)
+        for i, (learned, column) in enumerate(zip(self._columns, columns, strict=True)):
+            known = ~column.missing
+            if learned.category:
+                flat[known, i] = learned.ranks[column.values[known]]
             else:
-                flat[:, at] = column.values - learned.origin
-            at += width
+                flat[known, i] = column.values[known] - learned.origin
         return flat
 
     def keys(self, records: Any) -> Array:
@@ -178,7 +170,10 @@ def _learn(facts: Facts, vector: Vector) -> _Learned:
     if not facts.valued:
         states = tuple(_name(facts, state) for state in facts.states)
         other = () if facts.unseen_code is None else (OTHER,)
-        return _Learned(facts, states + other, blank=facts.missing)
+        codes = np.minimum(encode(facts, vector).codes.numpy()[~vector.missing], len(states + other) - 1)
+        counts = np.bincount(codes, minlength=len(states + other))
+        ranks = np.argsort(np.argsort(-counts, kind="stable")).astype(np.float32)
+        return _Learned(facts, states + other, ranks=ranks)
     present = vector.data[~vector.missing].astype(np.float64)
     low, centre, high = np.quantile(present, (0.1587, 0.5, 0.8413)) if len(present) else (0.0, 0.0, 0.0)
     scale = (high - low) / 2.0
@@ -190,7 +185,7 @@ def _learn(facts: Facts, vector: Vector) -> _Learned:
     origin = float(present.min()) if len(present) and np.abs(present).max() > 1024.0 * spread else 0.0
     if facts.family == "moment" and len(present):
         origin = float(present.min())
-    return _Learned(facts, centre=float(centre), scale=float(scale), origin=origin, blank=facts.missing)
+    return _Learned(facts, centre=float(centre), scale=float(scale), origin=origin)
 
 
 def _name(facts: Facts, state: Scalar) -> str:
@@ -200,38 +195,19 @@ def _name(facts: Facts, state: Scalar) -> str:
 
 
 def _with_bases(columns: Sequence[_Learned]) -> list[_Learned]:
-    """Columns with the vectors that their values stand for in the space for distances, and a form for trees."""
+    """Columns with the vectors that their values stand for in the space for distances."""
     widths = [len(column.levels) + 1 if column.category else 2 for column in columns]
     total, half = sum(widths), np.float32(np.sqrt(0.5))
-    flat = sum(_flat_width(column) for column in columns)
-    rng, made, at = np.random.default_rng(0), {}, 0
-    for i, (column, width) in enumerate(zip(columns, widths, strict=True)):
+    rng, made, at = np.random.default_rng(0), [], 0
+    for column, width in zip(columns, widths, strict=True):
         if total <= WIDEST:
             basis = np.zeros((width, total), np.float32)
             basis[np.arange(width), at + np.arange(width)] = 1.0
         else:
             basis = rng.normal(scale=WIDEST**-0.5, size=(width, WIDEST)).astype(np.float32)
-        made[i] = basis * half if column.category else basis
+        made.append(replace(column, basis=basis * half if column.category else basis))
         at += width
-    ordinal = set()
-    for i in sorted(range(len(columns)), key=lambda i: -len(columns[i].levels)):
-        if flat <= WIDEST or not columns[i].category:
-            break
-        flat -= _flat_width(columns[i]) - 1
-        ordinal.add(i)
-    return [
-        _Learned(c.facts, c.levels, c.centre, c.scale, c.origin, c.blank, made[i], i not in ordinal)
-        for i, c in enumerate(columns)
-    ]
-
-
-def _flat_width(column: _Learned) -> int:
-    """Flat features of a column: a level without one of its own, or a blank, has zeros in all of them."""
-    if not column.category or not column.one_hot:
-        return 1
-    if column.blank:
-        return len(column.levels) + 1
-    return max(len(column.levels) - (column.facts.unseen_code is not None and not column.facts.pool), 1)
+    return made
 
 
 def _column(learned: _Learned, vector: Vector) -> Column:

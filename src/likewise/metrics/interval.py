@@ -18,6 +18,10 @@ BLOCKS = 20
 _LEVEL_T = 2.093024  # the 97.5% point of Student's t with 19 degrees of freedom
 
 
+class NoFigure(ValueError):
+    """A measure has no figure for these records; the message is a clause that says why."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A figure and the ends of its 95% interval."""
