@@ -1,1 +1,1 @@
-"""The side-by-side evaluation of several models on held-out records."""
+"""Several models side by side: fitted within one budget, judged on held-out records, ranked, and described in words."""
