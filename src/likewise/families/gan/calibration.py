@@ -93,7 +93,9 @@ class Calibration(nn.Module):
 
 def normal_levels(count: int) -> Tensor:
     """Normal scores of the levels (k + 1/2) / count."""
-    return torch.special.ndtri((torch.arange(count, dtype=torch.float64) + 0.5) / count).float()
+    levels = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    scores: Tensor = torch.special.ndtri(levels)
+    return scores.float()
 
 
 def quantiles(values: Tensor, count: int) -> Tensor:
@@ -110,4 +112,5 @@ def interpolate(at: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Piecewise linear functions through knots (V, K), increasing in x, at points (V, B); the end pieces go on."""
     k = (torch.searchsorted(x.contiguous(), at) - 1).clamp(0, x.shape[1] - 2)
     x0, x1, y0, y1 = x.gather(1, k), x.gather(1, k + 1), y.gather(1, k), y.gather(1, k + 1)
-    return y0 + (at - x0) * (y1 - y0) / (x1 - x0).clamp(min=1e-9)
+    found: Tensor = y0 + (at - x0) * (y1 - y0) / (x1 - x0).clamp(min=1e-9)
+    return found
