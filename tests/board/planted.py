@@ -1,4 +1,4 @@
-"""Bad generators, each with one fault that some metric forgives. They are made from fresh records, not from training."""
+"""Bad generators, each with a fault that some metric forgives, made from fresh records rather than from training."""
 
 from __future__ import annotations
 

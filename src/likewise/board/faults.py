@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from likewise.board.ranking import ASTRAY, LEFT_OUT, Standing
 from likewise.board.results import Result
+from likewise.metrics.features import OTHER
 
 if TYPE_CHECKING:
     from likewise.metrics.marginals import Region
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 MANY = 0.2
 """A share of strays from which on they are no outliers but the shape of the sample."""
+
+OUTLYING = 2.0
+"""The mean excess of strays from which on they are called outliers."""
 
 LOST = 0.5
 """The part of the real dependence between columns whose loss is named."""
@@ -44,10 +48,9 @@ def places(result: Result, standing: Standing) -> list[str]:
     support, told = result.support, []
     if standing.astray > ASTRAY[0]:
         share = support.strays.value
-        if share >= MANY:
-            told.append(f"{share:.0%} of its records lie where no real ones do")
-        else:
-            told.append(f"about {_percent(share)} of its records are outliers, far from all real ones")
+        far = share < MANY and support.excess.value > OUTLYING * share
+        where = "are outliers, far from all real ones" if far else "lie where no real ones do"
+        told.append(f"about {_percent(share)} of its records {where}")
     if standing.left_out > LEFT_OUT[0]:
         where = support.omissions[0] if support.omissions else None
         place = "" if where is None else f" ({where.column} {'is missing' if where.what == 'missing' else where.what})"
@@ -112,6 +115,8 @@ def _misrepresented(column: str, region: Region) -> str:
 def _region(column: str, region: Region) -> str:
     if region.kind == "missing":
         return f"missing {column}"
+    if region.level == OTHER:
+        return f"rare {column}"
     if region.kind == "level":
         return f"{column} {region.level}"
     if region.kind in ("below", "above"):
@@ -120,6 +125,8 @@ def _region(column: str, region: Region) -> str:
         return f"large {column}"
     if region.to_quantile <= 0.3:
         return f"small {column}"
+    if region.high - region.low <= abs(region.low) * 1e-9:  # an atom
+        return f"{column} {region.low:.6g}"
     return f"{column} from {region.low:.6g} to {region.high:.6g}"
 
 

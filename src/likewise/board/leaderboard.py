@@ -39,8 +39,8 @@ def board(results: Sequence[Result]) -> list[dict[str, Any]]:
         if result.panel is None:
             rest.append(_row(result, None, f"failed: {result.reason}"))
             continue
-        found = standing(result)
-        row = _row(result, found, _words(result, found, references))
+        found = standing(result, references)
+        row = _row(result, found, verdict(result, found, references))
         if result.family == REFERENCE:
             rest.append(row)
         else:
@@ -50,10 +50,6 @@ def board(results: Sequence[Result]) -> list[dict[str, Any]]:
         row["rank"] = rank
     rest.sort(key=lambda row: REFERENCES.index(row["model"]) if row["family"] == REFERENCE else -1)
     return [*(row for _, row in ranked), *rest]
-
-
-def _words(result: Result, found: Standing, references: Mapping[str, Result]) -> str:
-    return verdict(result, found, {name: one for name, one in references.items() if one is not result})
 
 
 def _row(result: Result, found: Standing | None, words: str) -> dict[str, Any]:

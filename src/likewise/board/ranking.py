@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from likewise.board.results import Result
+from likewise.board.references import COPY
+from likewise.board.results import REFERENCE, Result
 from likewise.metrics.interval import Interval
+from likewise.metrics.panel import Panel
 from likewise.metrics.support import Support
 
 RULE = (
     "score = two-sample score x plausible x complete x fresh. The two-sample score is the lower of those against "
-    "held-out and against training records: neither luck with few records nor a good memory helps. Each factor is 1 for honest "
-    "records and falls to 0: plausible with the records that lie far from all real ones and how far, complete with the "
-    "share of real records that have no counterpart, or fall into a state or range that is left out (0 at 10%), fresh "
-    "with the share of copies of training records (0 at 50%). Copies of the data stand below everything."
+    "held-out and against training records: neither luck with few records nor a good memory helps. Each factor is 1 "
+    "for honest records and falls to 0: plausible with the records that lie far from all real ones and how far, "
+    "complete with the share of real records that have no counterpart, or fall into a state or range that is left out "
+    "(0 at 10%), fresh with the share of copies of training records (0 at 50%). Copies of the data stand below "
+    "everything."
 )
 """The rule, as a report prints it."""
 
@@ -25,6 +29,10 @@ LEFT_OUT = (0.01, 0.10)
 
 COPIED = (0.10, 0.50)
 """Shares of copies that cost nothing, and everything; from there on a sample counts as a copy of the data."""
+
+
+TELLING = 0.05
+"""The least difference between real records and copies by which the latter can be told at all."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +69,15 @@ class Standing:
         return (not self.copy, -1.0 if self.score is None else self.score, self.fidelity)
 
 
-def standing(result: Result) -> Standing:
-    """The standing of a result that has figures."""
+def standing(result: Result, references: Mapping[str, Result]) -> Standing:
+    """The standing of a result that has figures, beside the reference rows, of which there may be none."""
     assert result.panel is not None
     assert result.support is not None
     score = hardest(result)
     fidelity = 0.0 if score is None else score.value
     astray = max(0.0, result.support.excess.low - result.support.excess_real)
     left_out = left_out_of(result.support)
-    copied = copied_of(result)
+    copied = copied_of(result, references.get(COPY))
     plausible = _falling(astray, ASTRAY)
     complete, fresh = _falling(left_out, LEFT_OUT), _falling(copied, COPIED)
     product = None if score is None else fidelity * plausible * complete * fresh
@@ -97,24 +105,31 @@ def left_out_of(support: Support) -> float:
     return max([0.0, support.uncovered.low - support.uncovered_real, *by_column.values()])
 
 
-def copied_of(result: Result) -> float:
+def copied_of(result: Result, copy: Result | None) -> float:
     """The share of records that are copies of training ones, certainly and beyond what chance makes of real records.
 
-    The largest of three signs: exact copies, near copies, and the preference for training records over held-out ones,
-    of which an honest sample has none and a copy has all.
+    The largest of three signs: exact copies, near copies, and the preference for training records over held-out ones.
+    Each is measured on the scale from what real records show to what `copy`, the copy of the training records, shows:
+    where records often repeat, a copy is not far from honest, and the little that it differs counts.
     """
-    panel = result.panel
+    if result.family == REFERENCE and result.name == COPY:
+        return 1.0
+    panel, full = result.panel, Panel() if copy is None or copy.panel is None else copy.panel
     assert panel is not None
+    half = Interval(0.5, 0.5, 0.5)
     return max(
-        0.0,
-        _beyond(panel.exact_copies, panel.exact_copies_real),
-        _beyond(panel.near_copies, panel.near_copies_real),
-        0.0 if panel.closer_to_train is None else 2.0 * (panel.closer_to_train.low - 0.5),
+        _share(panel.exact_copies, panel.exact_copies_real, full.exact_copies),
+        _share(panel.near_copies, panel.near_copies_real, full.near_copies),
+        _share(panel.closer_to_train, half, full.closer_to_train),
     )
 
 
-def _beyond(share: Interval | None, real: Interval | None) -> float:
-    return 0.0 if share is None or real is None else share.low - real.high
+def _share(found: Interval | None, honest: Interval | None, copied: Interval | None) -> float:
+    """Where `found` lies between honest records and copies, at least; 0 where these two cannot be told apart."""
+    if found is None or honest is None:
+        return 0.0
+    room = (1.0 if copied is None else copied.value) - honest.high
+    return 0.0 if room < TELLING else min(1.0, max(0.0, (found.low - honest.high) / room))
 
 
 def _falling(share: float, ends: tuple[float, float]) -> float:

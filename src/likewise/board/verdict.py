@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from likewise.board.faults import dependence, margins, places
 from likewise.board.ranking import COPIED, Standing, hardest
-from likewise.board.references import REAL
+from likewise.board.references import INDEPENDENT, REAL
 from likewise.board.results import REFERENCE, Result
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ MARKED = 0.97
 FAULTS = 4
 """At most so many faults are named."""
 
+SPOILT = 0.7
+"""What the factors of the score leave of it where the average flatters."""
+
 UNCERTAIN = 0.3
 """The width of an interval that a verdict must mention."""
 
@@ -46,26 +49,32 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     if result.family == REFERENCE and result.name == REAL:
         return f"{looks(result)}: what fresh real records score, and the most that a model can be asked for"
     if standing.copy:
-        return "; ".join([_copied(result.panel, standing), *_held_out_note(standing)])
+        return _copied(result.panel)
     real = references.get(REAL)
     faults = [*places(result, standing), *dependence(result.panel), *margins(result.panel, real)]
     if not faults and standing.fidelity < MARKED:
         faults = _tells(result.panel)
-    return "; ".join([looks(result), *faults[:FAULTS], _memory(result.panel, standing)])
+    opening = looks(result, references.get(INDEPENDENT))
+    if standing.plausible * standing.complete * standing.fresh < SPOILT:
+        opening += " on average, but not as a whole"
+    return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing)])
 
 
-def looks(result: Result) -> str:
-    """How real the records look, by the two-sample score."""
+def looks(result: Result, independent: Result | None = None) -> str:
+    """How real the records look, by the two-sample score, which must be better than that of independent columns."""
     score = hardest(result)
     if score is None:
         return "no two-sample score"
+    floor = None if independent is None or independent is result else hardest(independent)
+    if floor is not None and score.value <= floor.high:
+        return "no closer to real than independent columns"
     words = next(words for least, words in LOOKS if score.value >= least)
     if score.high - score.low > UNCERTAIN:
         words += " as far as so few records can say"
     return words
 
 
-def _copied(panel: Panel, standing: Standing) -> str:
+def _copied(panel: Panel) -> str:
     exact, real = panel.exact_copies, panel.exact_copies_real
     if exact is not None and real is not None and exact.low - real.high >= COPIED[1]:
         share, usual = f"{exact.value:.0%}", f"{real.value:.0%}"
@@ -78,10 +87,6 @@ def _copied(panel: Panel, standing: Standing) -> str:
     if closer is not None and closer.low > 0.5:
         why.append(f"{closer.value:.0%} are closer to training than to held-out records")
     return f"copies of training records with small changes: {', '.join(why)}"
-
-
-def _held_out_note(standing: Standing) -> list[str]:
-    return ["it has learned nothing that its training data does not hold word for word"] if standing.copy else []
 
 
 def _memory(panel: Panel, standing: Standing) -> str:
