@@ -68,8 +68,11 @@ def balls(generated: Array, real: Array, count: int = NEIGHBOURS) -> Balls:
     """
     radii = [_radii(part, count) for part in (real, generated)]
     around_each, inside, reached = np.zeros(len(generated)), np.zeros(len(real), bool), np.zeros(len(real), bool)
+    space = torch.empty(0)
     for rows, piece in squared(generated, real):
-        held = torch.empty_like(piece)
+        if len(space) < len(piece):
+            space = torch.empty_like(piece)
+        held = space[: len(piece)]
         around_each[rows] = torch.le(piece, radii[0], out=held).sum(1).numpy()
         reached |= held.amax(0).numpy() > 0.0
         inside |= torch.le(piece, radii[1][rows, None], out=held).amax(0).numpy() > 0.0

@@ -140,14 +140,17 @@ def discrepancies(generated: Array, real: Array) -> Discrepancies:
 def _sums(points: Array, among: Array, scale: float, alike: bool = False) -> tuple[Array, Array]:
     """Sums of kernels and of distances over the other side, (2, n) and (2, m)."""
     of_rows, of_columns = np.zeros((2, len(points))), np.zeros((2, len(among)))
+    space = torch.empty(0)
     for rows, piece in squared(points, among, alike):
         if alike:
-            piece[torch.arange(rows.stop - rows.start), torch.arange(rows.start, rows.stop)] = 0.0
-        kernel = torch.exp(torch.clamp(piece * scale, min=-80.0))
-        lengths = piece.sqrt_()
-        for i, part in enumerate((kernel, lengths)):
-            of_rows[i, rows] = part.sum(1, dtype=torch.float64).numpy()
-            of_columns[i] += part.sum(0, dtype=torch.float64).numpy()
+            piece[torch.arange(len(piece)), torch.arange(rows.start, rows.stop)] = 0.0
+        if len(space) < len(piece):
+            space = torch.empty_like(piece)
+        kernel = torch.mul(piece, scale, out=space[: len(piece)]).clamp_(min=-80.0).exp_()
+        for i, part in enumerate((kernel, piece.sqrt_())):
+            of_rows[i, rows] = part.sum(1).numpy()
+            if not alike:
+                of_columns[i] += part.sum(0).numpy()
         if alike:
             of_rows[0, rows] -= 1.0
     return of_rows, of_columns
