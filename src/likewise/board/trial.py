@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -79,6 +79,13 @@ def some(source: Source, size: int, seed: int) -> Source:
     return source.rows(np.sort(np.random.default_rng(seed_for(seed, "rows")).permutation(len(source))[:size]))
 
 
+def named(source: Source, division: Division) -> Source:
+    """Columns of arrays, which go by position, under the names that they have in training."""
+    names = division.training.names
+    by_position = source.memory["container"] == "array" and len(source.names) == len(names)
+    return replace(source, names=names) if by_position else source
+
+
 def try_reference(reference: Reference, terms: Terms) -> Outcome:
     """A reference row."""
     panel, found = measure(terms, reference.generated, reference.held_out)
@@ -119,7 +126,7 @@ def try_contestant(
         sample_seconds = perf_counter() - start
     else:
         drawn = contestant.samples
-    generated = some(division.domain.read(drawn), terms.rows, division.seed)
+    generated = some(named(division.domain.read(drawn), division), terms.rows, division.seed)
     if len(generated) < 2:
         raise DataError(f"{name} has {len(generated)} generated records; expected at least 2.")
     division.domain.encode(generated)
