@@ -16,9 +16,9 @@ class GAN(Generative):
 
     There is no density, so there are no scores: `hasattr(model, "score_samples")` is False. The default is the
     relativistic loss with gradient penalties on both sides (Huang et al. 2025), helped by three parts that can each be
-    turned off: a critic of pairs in closed form (`pair_weight=0`), marginals set by counting, and a referee that picks
-    one of several generated records by its odds of being real (`candidates=1`). The losses of the textbook are there
-    under their names.
+    turned off: a start from counted pairs (`start="marginals"`), a critic of pairs in closed form (`pair_weight=0`),
+    and a referee that picks one of several generated records by its odds of being real (`candidates=1`). Every column's
+    own distribution is set by counting. The losses of the textbook are there under their names.
 
     Held-out records are watched during the fit: the generator kept is the one under whose pair tables they are
     likeliest, and when it leaves a part of them out, `training_record_["remarks"]` names it.
@@ -37,6 +37,9 @@ class GAN(Generative):
         How gradients pass what is not continuous.
     temperature : float
         Of the relaxation of codes.
+    start : "tree" or "marginals"
+        What the generator does before it has learned: every column depends on one other, by the tree of Chow and Liu
+        (1968), or on none.
     pair_weight : float
         Of the critic of pairs.
     candidates : int
@@ -93,6 +96,7 @@ class GAN(Generative):
         pack: int = 1,
         codes: Literal["straight_through", "relaxed"] = "straight_through",
         temperature: float = 0.7,
+        start: Literal["tree", "marginals"] = "tree",
         pair_weight: float = 1.0,
         candidates: int = 8,
         latent: int = 64,
@@ -125,6 +129,7 @@ class GAN(Generative):
         self.pack = pack
         self.codes = codes
         self.temperature = temperature
+        self.start = start
         self.pair_weight = pair_weight
         self.candidates = candidates
         self.latent = latent
@@ -159,6 +164,7 @@ class GAN(Generative):
             "pack",
             "codes",
             "temperature",
+            "start",
             "pair_weight",
             "candidates",
             "latent",

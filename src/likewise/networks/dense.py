@@ -25,20 +25,20 @@ class DenseResidual(nn.Module):
 
 
 class DenseGenerator(nn.Module):
-    """Noise (B, latent) to logits and values (B, size) in the columns of the dense view, by residual layers.
+    """Noise (B, latent) to numbers (B, outputs), by residual layers.
 
     Parameters
     ----------
     event : Event
-    latent, width, layers : int
-        Dimensions of the noise, units of a layer, number of residual layers.
+    latent, width, layers, outputs : int
+        Dimensions of the noise, units of a layer, number of residual layers, numbers given.
     """
 
-    def __init__(self, event: Event, latent: int, width: int, layers: int) -> None:
+    def __init__(self, event: Event, latent: int, width: int, layers: int, outputs: int) -> None:
         super().__init__()
         self.enter = nn.Linear(latent, width)
         self.layers = nn.ModuleList(DenseResidual(width) for _ in range(layers))
-        self.leave = nn.Linear(width, DenseView(event).size)
+        self.leave = nn.Linear(width, outputs)
 
     def forward(self, noise: Tensor) -> Tensor:
         h = self.enter(noise)

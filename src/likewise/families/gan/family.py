@@ -12,21 +12,31 @@ from torch.nn import functional as F
 from likewise.events import Batch, DenseView, Event
 from likewise.families.family import Family, Player
 from likewise.families.gan.calibration import Calibration
+from likewise.families.gan.emission import Codes, Emission, Start
 from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, one_centred, zero_centred
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
-from likewise.families.gan.presentation import Codes, Presentation
+from likewise.families.gan.presentation import Presentation
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
 SAMPLE_TILE = 8192
 """Candidates drawn at once."""
 
-MONITORED = 8192
+MONITORED = 4096
 """Generated records that a validation looks at."""
 
 GAMMA_FALL, GAMMA_TURNS = 10.0, 2000
 """How far gamma falls, in the course of how many turns of the critic, under penalties r1 and r1r2."""
+
+REFEREE_TURNS = 2
+"""Turns of the referee in a step, once the fit cools down."""
+
+COUNTED = 1 << 17
+"""Training records that marginals and the start of the generator are counted in, at most."""
+
+FAINT = 0.1
+"""By how much the network is quieter at first than its initialisation, so that the start is what was counted."""
 
 PENALISED = 4
 """Penalties r1 and r1r2 are estimated on one in so many packs: they cost two passes back."""
@@ -39,10 +49,9 @@ class GANFamily(Family):
     """A distribution that is only sampled: a network's image of noise, learned from critics; no density exists.
 
     Three players take turns. The *generator* maps noise to codes and values, and the *critic* learns to tell them from
-    real records, by one of the losses of `losses.py`. The *referee* is a plain classifier of averaged generator against
-    real records; its odds pick one of `candidates` generated records by importance (Azadi et al. 2019 reject by such
-    odds; Rubin 1988 resamples), so that what the generator could not learn is corrected when records are drawn.
-    `candidates=1` is the generator alone.
+    real records, by one of the losses of `losses.py`. The *referee*, which learns while the fit cools down, is a plain
+    classifier of the averaged generator against real records: when records are drawn, its odds pick one of `candidates`
+    by importance (Rubin 1988; Azadi et al. 2019 reject by such odds). `candidates=1` is the generator alone.
 
     Parameters
     ----------
@@ -57,6 +66,8 @@ class GANFamily(Family):
         Records that the critic judges together.
     codes, temperature : "straight_through" or "relaxed", float
         How gradients pass codes.
+    start : "tree" or "marginals"
+        What the generator does before it has learned: see `Emission`.
     pair_weight : float
         Of the closed-form critic of pairs, `PairCritic`, in the generator's loss.
     candidates : int
@@ -84,6 +95,7 @@ class GANFamily(Family):
         pack: int = 1,
         codes: Codes = "straight_through",
         temperature: float = 0.7,
+        start: Start = "tree",
         pair_weight: float = 1.0,
         candidates: int = 8,
         latent: int = 64,
@@ -105,6 +117,8 @@ class GANFamily(Family):
             raise ValueError(f"penalty must be one of {', '.join(get_args(Penalty))}, not {penalty!r}")
         if codes not in get_args(Codes):
             raise ValueError(f"codes must be one of {', '.join(get_args(Codes))}, not {codes!r}")
+        if start not in get_args(Start):
+            raise ValueError(f"start must be one of {', '.join(get_args(Start))}, not {start!r}")
         sizes = {
             "pack": pack,
             "candidates": candidates,
@@ -134,7 +148,7 @@ class GANFamily(Family):
                 raise ValueError(f"{name} must be a number of at least 0, not {rate!r}")
         if not temperature > 0 or not max(ema_decay, beta1, beta2) < 1:
             raise ValueError("temperature must be positive, and ema_decay, beta1 and beta2 below 1")
-        settings = {"loss": loss, "penalty": penalty, "codes": codes, **sizes, **rates}
+        settings = {"loss": loss, "penalty": penalty, "codes": codes, "start": start, **sizes, **rates}
         super().__init__(event, settings)
         self.latent, self.candidates, self.pair_weight = latent, candidates, pair_weight
         self._game, self._penalty, self._gamma = GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma
@@ -143,12 +157,15 @@ class GANFamily(Family):
         self._pairs = PairCritic(event)
         self._turns = 0
         self._remarks: list[str] = []
-        self.generator: nn.Module = network("generator", event.layout)(event, latent, width, layers)
+        self.generator: nn.Module = network("generator", event.layout)(
+            event, latent, width, layers, Emission.outputs(event)
+        )
         critic = network("critic", event.layout)
         self.critic, self.referee = (
             critic(event, critic_width, critic_layers, BUMPS, pack),
             critic(event, critic_width, critic_layers, BUMPS, 1, 0.1),
         )
+        self.emission = Emission(event, codes, temperature, start)
         self.calibration = Calibration(event)
         self.monitor = Monitor(event)
 
@@ -162,7 +179,14 @@ class GANFamily(Family):
         steps, eps, decay = settings["critic_steps"], settings["eps"], settings["ema_decay"]
         found = [
             Player("critic", list(self.critic.parameters()), rates[1], beta, eps, steps=steps),
-            Player("generator", list(self.generator.parameters()), rates[0], beta, eps, ema_decay=decay),
+            Player(
+                "generator",
+                [*self.generator.parameters(), *self.emission.parameters()],
+                rates[0],
+                beta,
+                eps,
+                ema_decay=decay,
+            ),
         ]
         referee = Player(
             "referee",
@@ -171,18 +195,25 @@ class GANFamily(Family):
             (0.9, 0.99),
             weight_decay=1e-2,
             ema_decay=0.99,
+            steps=0,
+            late_steps=REFEREE_TURNS,
             against=("generator",),
         )
         return [*found, referee]
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
         """Starts every code at its frequency, finds the quantiles of values and the bins of the monitor."""
-        logits = self.calibration.prepare(train)
-        self.monitor.prepare(train)
+        counted = train
+        if len(train) > COUNTED:
+            counted = train.rows(torch.randperm(len(train), generator=generator, device=generator.device)[:COUNTED])
+        dense = self._presentation.spread(counted, generator)
+        self.monitor.prepare(counted)
+        self.calibration.prepare(dense)
         leave = self.generator.leave
         assert isinstance(leave, nn.Linear)
         with torch.no_grad():
-            leave.bias.copy_(logits)
+            leave.bias.copy_(self.emission.prepare(dense))
+            leave.weight.mul_(FAINT)
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
         """The loss of a player on a minibatch."""
@@ -191,10 +222,15 @@ class GANFamily(Family):
             return self._critic_turn(real, generator)
         return self._generator_turn(real, generator) if player == "generator" else self._referee_turn(real, generator)
 
-    def _outputs(self, size: int, generator: torch.Generator) -> Tensor:
+    def _generate(
+        self, size: int, generator: torch.Generator, hard: bool | None = None
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Records (size, view) of the generator, and their values before calibration."""
         noise = torch.randn(size, self.latent, generator=generator, device=generator.device)
-        out: Tensor = self.generator(noise)
-        return out.float()
+        drawn: tuple[Tensor, dict[int, Tensor]] = self.emission(
+            self.generator(noise).float(), self.calibration, generator, hard
+        )
+        return drawn
 
     def _critic_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         critic = self._as_critic(self.critic)
@@ -203,7 +239,7 @@ class GANFamily(Family):
                 for parameter in critic.parameters():
                     parameter.clamp_(-CLIP, CLIP)
         with torch.no_grad():
-            fake = self._presentation.fake(self.calibration.possible(self._outputs(len(real), generator)), generator)
+            fake, _ = self._generate(len(real), generator)
             packs = critic.packed(real), critic.packed(fake)
         size = len(packs[0])
         numbers = critic.judge(torch.cat(packs), generator)
@@ -222,7 +258,9 @@ class GANFamily(Family):
 
     def _generator_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         critic = self._as_critic(self.critic)
-        fake = self._presentation.fake(self.calibration.possible(self._outputs(len(real), generator)), generator)
+        fake, raw = self._generate(len(real), generator)
+        if self.training:
+            self.calibration.update(fake.detach(), raw, real)
         with torch.no_grad():
             of_real = critic(real, generator)
         loss = self._game.generator(of_real, critic(fake, generator))
@@ -233,17 +271,12 @@ class GANFamily(Family):
     def _referee_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         """Cross entropy of a classifier of calibrated records of the averaged generator against real ones."""
         with torch.no_grad():
-            outputs = self.calibration.possible(self._outputs(len(real), generator))
-            drawn = self._drawn(self.calibration(outputs), generator)
+            drawn, raw = self._generate(len(real), generator, hard=True)
             if self.training:
-                self.calibration.update(outputs, drawn, real)
+                self.calibration.update(drawn, raw, real)
         referee = self._as_critic(self.referee)
         numbers = referee(torch.cat([real, drawn]), generator)
         return F.softplus(-numbers[: len(real)]).mean() + F.softplus(numbers[len(real) :]).mean()
-
-    def _drawn(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Hard records in the dense view."""
-        return self._view.soften(outputs, 1.0, straight_through=True, generator=generator)
 
     @staticmethod
     def _as_critic(module: nn.Module) -> DenseCritic:
@@ -292,8 +325,7 @@ class GANFamily(Family):
 
     def _draw(self, size: int, generator: torch.Generator) -> Tensor:
         """Records (size, view) of the generator, by the referee's odds."""
-        outputs = self.calibration(self.calibration.possible(self._outputs(size * self.candidates, generator)))
-        drawn = self._drawn(outputs, generator)
+        drawn, _ = self._generate(size * self.candidates, generator, hard=True)
         if self.candidates == 1:
             return drawn
         odds = self._as_critic(self.referee)(drawn).float().view(size, self.candidates)

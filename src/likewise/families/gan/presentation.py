@@ -1,20 +1,17 @@
-"""How real and generated records are shown to critics, so that nothing but their distribution tells them apart."""
+"""How real records are shown to critics, so that nothing but their distribution tells them from generated ones."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, DenseView, Event, Quantised
-
-Codes = Literal["straight_through", "relaxed"]
+from likewise.families.gan.emission import Codes
 
 
 class Presentation:
-    """Dense views of both sides.
+    """Dense views of real records with noise that matches that of generated ones.
 
     With codes "straight_through" both sides show indicators; gradients pass as if they were relaxed (Jang et al. 2017).
     With "relaxed", generated codes are Gumbel-softmax samples, and a real code is a Gumbel-softmax sample that had this
@@ -29,6 +26,11 @@ class Presentation:
 
     def real(self, batch: Batch, frequency: Tensor, generator: torch.Generator) -> Tensor:
         """Training records (B, size), with matched noise."""
+        dense = self.spread(batch, generator)
+        return dense if self._codes == "straight_through" else self._relax(dense, frequency, generator)
+
+    def spread(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Records (B, size) with indicators of codes, and values spread over their cells."""
         if not batch.fully_observed:
             raise DataError("A GAN learns from whole records: give labels where it was fitted with labels.")
         values = batch.values.clone()
@@ -43,13 +45,7 @@ class Presentation:
             present = batch.codes[:, at] == 0
             values[:, at] = centre + present * (noise * (below + above) - below)
         spread = Batch(batch.codes, values, batch.lower, batch.width, batch.status)
-        dense = self.view.dense(spread)
-        return dense if self._codes == "straight_through" else self._relax(dense, frequency, generator)
-
-    def fake(self, outputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Outputs of the generator (B, size) as records that gradients pass."""
-        hard = self._codes == "straight_through"
-        return self.view.soften(outputs, self._temperature, straight_through=hard, generator=generator)
+        return self.view.dense(spread)
 
     def _relax(self, dense: Tensor, frequency: Tensor, generator: torch.Generator) -> Tensor:
         """Gumbel-softmax samples given that each real code came out largest."""
