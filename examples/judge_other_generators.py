@@ -2,7 +2,7 @@
 
     python examples/judge_other_generators.py
 
-A ring of eight modes is learned by a Bayesian network. Beside it stand scikit-learn's Gaussian mixture, and samples that
+A Bayesian network learns a ring of eight modes. Beside it stand scikit-learn's Gaussian mixture, and samples that
 would each win by some measure: shuffled columns have perfect histograms, copies fool every classifier, and one absurd
 record in twenty hardly shows in an average.
 """

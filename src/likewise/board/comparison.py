@@ -6,7 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from likewise.board.folder import Folder
 from likewise.board.ranking import RULE
 from likewise.board.references import REFERENCES, reference
 from likewise.board.results import Result
-from likewise.board.trial import Outcome, Terms, failed, settings_of, try_contestant, try_reference
+from likewise.board.trial import Outcome, Terms, failed, named, settings_of, try_contestant, try_reference
 from likewise.board.watching import Lines, Watcher
 from likewise.domains.table import Table
+from likewise.domains.table.sources import Source
 from likewise.engine.plan import seconds
 from likewise.errors import DataError
 from likewise.estimators.files import load
@@ -35,7 +36,7 @@ ROWS = 20_000
 """At most so many records of each model are judged, unless told otherwise."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """The outcome of `compare`.
 
@@ -61,9 +62,9 @@ class Comparison:
     data: dict[str, Any]
     seed: int
     folder: Path
-    terms: Terms = field(repr=False)
-    outcomes: tuple[Outcome, ...] = field(repr=False)
-    keeper: Any = field(default=None, repr=False)
+    terms: Terms
+    outcomes: tuple[Outcome, ...]
+    keeper: Any = None
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -90,6 +91,11 @@ class Comparison:
 
     def __str__(self) -> str:
         return leaderboard.text(self.rows)
+
+    def __repr__(self) -> str:
+        finished = sum(row["rank"] is not None for row in self.rows)
+        best = f", the best {self.rows[0]['model']!r}" if finished else ""
+        return f"Comparison of {self.data['name']!r}: {finished} finished{best}; {len(self.failures)} failed"
 
 
 def compare(
@@ -201,12 +207,17 @@ def run(
     seed = seed_from(random_state)
     total = None if max_time is None else seconds(max_time)
     division = divide(records, holdout, seed, domain)
-    taking_part = contestants(families, samples, seed=seed, device=device, domain=division.unfitted)
+    given = {name: _checked(division, one) for name, one in (samples or {}).items()}
+    taking_part = contestants(families, given, seed=seed, device=device, domain=division.unfitted)
     if target is not None and target not in division.features.names:
         raise DataError(f"target={target!r} is no modelled column; there are {_listed(division.features.names)}.")
     terms = Terms(division, target, check_positive("max_rows", max_rows))
-    keeper = tempfile.TemporaryDirectory(prefix="likewise-") if folder is None else None
-    place = Folder(Path(keeper.name if keeper is not None else folder))  # type: ignore[arg-type]
+    keeper: tempfile.TemporaryDirectory[str] | None = None
+    if folder is None:
+        keeper = tempfile.TemporaryDirectory(prefix="likewise-")
+        place = Folder(Path(keeper.name), lasting=False)
+    else:
+        place = Folder(Path(folder))
     made_of = {
         "likewise": likewise.__version__,
         "data": division.digest[:16],
@@ -235,6 +246,13 @@ def run(
     )
     place.finish(comparison.to_json())
     return comparison
+
+
+def _checked(division: Division, samples: Any) -> Source:
+    """Records that came from elsewhere, refused before anything is fitted where they are of another table."""
+    source = named(division.domain.read(samples), division)
+    division.domain.encode(source)
+    return source
 
 
 def _references(terms: Terms, folder: Folder, watcher: Watcher) -> list[Outcome]:

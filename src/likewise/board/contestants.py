@@ -91,14 +91,14 @@ def _contestant(name: str | None, wanted: Any, seed: int, device: str, domain: T
         if wanted not in ESTIMATORS:
             raise DataError(f"There is no family called {wanted!r}; there are {', '.join(ESTIMATORS)}.")
         made = estimator_class(wanted)(random_state=seed, device=device, domain=copy.deepcopy(domain))
-        return Contestant(name or wanted, wanted, made)
+        return Contestant(wanted if name is None else name, wanted, made)
     if isinstance(wanted, Generative):
         made = clone(wanted)
         if made.random_state is None:
             made.set_params(random_state=seed)
         if made.domain is None:
             made.set_params(domain=copy.deepcopy(domain))
-        return Contestant(name or wanted.family_name, wanted.family_name, made)
+        return Contestant(wanted.family_name if name is None else name, wanted.family_name, made)
     if hasattr(wanted, "fit") and hasattr(wanted, "sample"):
-        return Contestant(name or type(wanted).__name__, EXTERNAL, copy.deepcopy(wanted))
+        return Contestant(type(wanted).__name__ if name is None else name, EXTERNAL, copy.deepcopy(wanted))
     raise DataError(f"{wanted!r} cannot take part: expected the name of a family, or an object with fit and sample.")

@@ -52,8 +52,8 @@ def places(result: Result, standing: Standing) -> list[str]:
         where = "are outliers, far from all real ones" if far else "lie where no real ones do"
         told.append(f"about {_percent(share)} of its records {where}")
     if standing.left_out > LEFT_OUT[0]:
-        where = support.omissions[0] if support.omissions else None
-        place = "" if where is None else f" ({where.column} {'is missing' if where.what == 'missing' else where.what})"
+        first = support.omissions[0] if support.omissions else None
+        place = "" if first is None else f" ({first.column} {first.what})"
         told.append(f"leaves out a part of the data: {_percent(standing.left_out)} of real records{place}")
     return told
 

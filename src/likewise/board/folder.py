@@ -36,10 +36,12 @@ class Folder:
     ----------
     path : Path
         Created when needed.
+    lasting : bool
+        Whether it is there to stay; a folder that the user has not named vanishes with the comparison.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
+        self.path, self.lasting = path, lasting
         if path.exists() and not path.is_dir():
             raise DataError(f"{str(path)!r} is a file; a comparison is kept in a folder.")
 

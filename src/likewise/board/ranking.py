@@ -45,8 +45,9 @@ class Standing:
         The product of the four factors; None where there is no two-sample score.
     fidelity, plausible, complete, fresh : float
         In [0, 1].
-    astray, left_out, copied : float
-        What the factors come from, beyond that of real records: excess of strays, and two shares of records.
+    astray, left_out, repeated, copied : float
+        What the factors come from, beyond that of real records: excess of strays, and the shares of records that are
+        left out, copied value for value, and copied in any way.
     """
 
     score: float | None
@@ -56,6 +57,7 @@ class Standing:
     fresh: float
     astray: float
     left_out: float
+    repeated: float
     copied: float
 
     @property
@@ -77,11 +79,11 @@ def standing(result: Result, references: Mapping[str, Result]) -> Standing:
     fidelity = 0.0 if score is None else score.value
     astray = max(0.0, result.support.excess.low - result.support.excess_real)
     left_out = left_out_of(result.support)
-    copied = copied_of(result, references.get(COPY))
+    repeated, copied = copied_of(result, references.get(COPY))
     plausible = _falling(astray, ASTRAY)
     complete, fresh = _falling(left_out, LEFT_OUT), _falling(copied, COPIED)
     product = None if score is None else fidelity * plausible * complete * fresh
-    return Standing(product, fidelity, plausible, complete, fresh, astray, left_out, copied)
+    return Standing(product, fidelity, plausible, complete, fresh, astray, left_out, repeated, copied)
 
 
 def hardest(result: Result) -> Interval | None:
@@ -105,20 +107,22 @@ def left_out_of(support: Support) -> float:
     return max([0.0, support.uncovered.low - support.uncovered_real, *by_column.values()])
 
 
-def copied_of(result: Result, copy: Result | None) -> float:
+def copied_of(result: Result, copy: Result | None) -> tuple[float, float]:
     """The share of records that are copies of training ones, certainly and beyond what chance makes of real records.
 
-    The largest of three signs: exact copies, near copies, and the preference for training records over held-out ones.
-    Each is measured on the scale from what real records show to what `copy`, the copy of the training records, shows:
-    where records often repeat, a copy is not far from honest, and the little that it differs counts.
+    The first figure is of copies value for value, the second of copies of any kind: the largest of three signs, exact
+    copies, near copies, and the preference for training records over held-out ones. Each is measured on the scale from
+    what real records show to what `copy`, the copy of the training records, shows: where records often repeat, a copy
+    is not far from honest, and the little that it differs counts.
     """
     if result.family == REFERENCE and result.name == COPY:
-        return 1.0
+        return 1.0, 1.0
     panel, full = result.panel, Panel() if copy is None or copy.panel is None else copy.panel
     assert panel is not None
     half = Interval(0.5, 0.5, 0.5)
-    return max(
-        _share(panel.exact_copies, panel.exact_copies_real, full.exact_copies),
+    exact = _share(panel.exact_copies, panel.exact_copies_real, full.exact_copies)
+    return exact, max(
+        exact,
         _share(panel.near_copies, panel.near_copies_real, full.near_copies),
         _share(panel.closer_to_train, half, full.closer_to_train),
     )

@@ -138,6 +138,8 @@ def try_contestant(
     if model is None:
         none = "these records came from elsewhere"
         reasons |= dict.fromkeys(("fit_seconds", "sample_seconds", "parameters", "path"), none)
+    elif contestant.ours and not folder.lasting:
+        reasons["path"] = "no folder was named"
     elif not contestant.ours:
         none = "this model is not one of the library's"
         reasons |= {"path": none, "parameters": none}
@@ -152,7 +154,7 @@ def try_contestant(
         sample_seconds=sample_seconds,
         parameters=parameters(model) if contestant.ours else None,
         drawn=len(generated),
-        path=str(folder.model(name)) if contestant.ours else None,
+        path=str(folder.model(name)) if contestant.ours and folder.lasting else None,
         settings=settings_of(contestant, division),
         training=dict(model.training_record_) if model is not None and contestant.ours else {},
     )

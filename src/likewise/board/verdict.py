@@ -49,7 +49,7 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     if result.family == REFERENCE and result.name == REAL:
         return f"{looks(result)}: what fresh real records score, and the most that a model can be asked for"
     if standing.copy:
-        return _copied(result.panel)
+        return _copied(result.panel, standing)
     real = references.get(REAL)
     faults = [*places(result, standing), *dependence(result.panel), *margins(result.panel, real)]
     if not faults and standing.fidelity < MARKED:
@@ -74,9 +74,9 @@ def looks(result: Result, independent: Result | None = None) -> str:
     return words
 
 
-def _copied(panel: Panel) -> str:
+def _copied(panel: Panel, standing: Standing) -> str:
     exact, real = panel.exact_copies, panel.exact_copies_real
-    if exact is not None and real is not None and exact.low - real.high >= COPIED[1]:
+    if exact is not None and real is not None and standing.repeated >= COPIED[1]:
         share, usual = f"{exact.value:.0%}", f"{real.value:.0%}"
         return f"a copy of the training data: {share} of its records stand there, {usual} of real ones do"
     near = panel.near_copies
