@@ -13,8 +13,8 @@ from likewise.metrics.features import Column
 
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
-GROUPS = 8
-"""Into at most how many groups of equal size numbers are divided."""
+GROUPS = 6
+"""Into how many groups of equal size numbers are divided."""
 
 LEVELS = 12
 """How many of the most frequent categories are told apart."""
@@ -35,9 +35,7 @@ def associations(columns: Sequence[Column], by: Sequence[Column]) -> Floats:
            [1., 1., 0.],
            [0., 0., 1.]])
     """
-    records = min(len(columns[0].values), len(by[0].values)) if columns else 0
-    groups = int(np.clip(np.sqrt(records / 5), 2, GROUPS))
-    coded = [_codes(column, real, groups) for column, real in zip(columns, by, strict=True)]
+    coded = [_codes(column, real) for column, real in zip(columns, by, strict=True)]
     found = np.eye(len(columns))
     for i, first in enumerate(coded):
         for j in range(i):
@@ -45,12 +43,13 @@ def associations(columns: Sequence[Column], by: Sequence[Column]) -> Floats:
     return found
 
 
-def _codes(column: Column, real: Column, groups: int) -> Codes:
+def _codes(column: Column, real: Column) -> Codes:
     """Small codes, 0 where missing."""
     if column.kind == "number":
         values = present(real) if len(present(real)) else np.zeros(1)
-        inner = np.unique(np.quantile(values, np.arange(1, groups) / groups))
-        found = 1 + np.searchsorted(inner, column.values, side="right")
+        inner = np.unique(np.quantile(values, np.arange(1, GROUPS) / GROUPS))
+        # A value that fills several groups, such as zero, is the last of the lowest.
+        found = 1 + np.searchsorted(inner, column.values, side="left")
     else:
         frequency = np.bincount(present(real).astype(np.int64), minlength=len(real.levels))
         rank = np.empty(len(frequency), np.int64)

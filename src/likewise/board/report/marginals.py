@@ -110,5 +110,6 @@ def _pooled(real: Column, generated: Column) -> tuple[list[str], Floats, Floats]
     kept = seen if len(seen) <= LEVELS + 1 else seen[:LEVELS]
     rest = np.delete(both[:, :-1], kept, axis=1).sum(1)
     parts = [(real.levels[index], both[:, index]) for index in kept]
-    parts += [(name, part) for name, part in (("all others", rest), ("blank", both[:, -1])) if part.max() > 0]
+    parts += [("all others", rest)] if rest.max() > 0 else []
+    parts += [("blank", both[:, -1])] if both[0, -1] > 0 or both[1, -1] > 0 else []
     return [name for name, _ in parts], *np.array([part for _, part in parts]).T

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from likewise.board.report.cells import number, percent
+from likewise.board.report.cells import percent
 from likewise.board.report.data import Row
 from likewise.board.report.pareto import duration
 
@@ -128,7 +128,7 @@ MEASURES = (
     Measure("energy_distance", "Energy distance", "lower", "Unbiased as well: around 0 for perfect records.", small),
     Measure("fit_seconds", "Time to fit", "lower", "Wall time on the machine named below.", duration),
     Measure("sample_seconds", "Time to sample", "lower", "Wall time for the records that were judged.", duration),
-    Measure("parameters", "Parameters", "", "Learned numbers.", lambda value: number(value)),
+    Measure("parameters", "Parameters", "", "Learned numbers.", "{:,.0f}".format),
 )  # fmt: skip
 """All figures in the order of the report; a row may lack some of them altogether."""
 

@@ -12,7 +12,7 @@ from likewise.board.report import sections, wording
 from likewise.board.report.cells import number, percent
 from likewise.board.report.data import ReportData
 from likewise.board.report.drawing import COLOURS
-from likewise.board.report.measures import DASH, plain, value_of
+from likewise.board.report.measures import DASH, value_of
 from likewise.board.report.pareto import duration
 
 
@@ -34,9 +34,10 @@ def render(data: ReportData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "duration": duration, "plain": plain}
+    environment.filters |= {"number": number, "percent": percent, "duration": duration}
+    environment.filters |= {"sentence": wording.sentence, "date": wording.date, "soft": wording.soft}
     environment.filters["fidelity"] = lambda row: value_of(row, "c2st_heldout")
-    environment.globals |= {"dash": DASH, "value_of": value_of, "colours": COLOURS}
+    environment.globals |= {"dash": DASH, "value_of": value_of, "colours": COLOURS, "same": wording.same}
     real = sections.real_columns(data)
     names, mirrors = sections.mirrors(data, real)
     groups, without = sections.likelihoods(data)

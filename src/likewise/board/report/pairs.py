@@ -26,7 +26,7 @@ LEVELS = 6
 SHADES = 12
 """Steps of darkness of the mirror."""
 
-_SIDE = 190.0
+_MIRROR, _SIDE = 250.0, 170.0
 
 
 def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name: str, model: str) -> Markup:
@@ -35,11 +35,14 @@ def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name:
     off = ~np.eye(size, dtype=bool)
     error = float(np.abs(real - generated)[off].mean()) if size > 1 else 0.0
 
+    size_of = 9 if size <= 9 else 7
+    labels = [cut(name, 13) for name in names]
+    margin = (4 + 0.62 * size_of * max(map(len, labels))) / _MIRROR
+
     def paint(figure: Figure) -> None:
-        margin = 52 / (_SIDE + 60)
         axes = figure.add_axes((margin, 0.01, 0.98 - margin, 0.98 - margin))
         for values, below, paper in ((real, True, INK), (generated, False, colour)):
-            shade = np.ceil(np.clip(values, 0, 1) * SHADES).astype(int)
+            shade = np.round(np.clip(values, 0, 1) * SHADES).astype(int)
             for level in range(1, SHADES + 1):
                 cells = [
                     (j + 0.04, i + 0.04, 0.92, 0.92)
@@ -52,11 +55,13 @@ def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name:
         axes.set_xlim(0, size)
         axes.set_ylim(size, 0)
         frame(axes, bottom=False)
-        letters = 9
         places = np.arange(size) + 0.5
-        axes.set_yticks(places, [cut(one, letters) for one in names], fontsize=7)
-        axes.xaxis.tick_top()
-        axes.set_xticks(places, [cut(one, letters) for one in names], fontsize=7, rotation=90)
+        axes.set_yticks(places, labels, fontsize=size_of)
+        axes.set_xticks([])
+        for place, label in zip(places, labels, strict=True):
+            axes.text(
+                place, -0.15, label, rotation=90, rotation_mode="anchor", va="center", color=QUIET, fontsize=size_of
+            )
         for side in axes.spines.values():
             side.set_visible(False)
 
@@ -66,14 +71,18 @@ def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name:
     if size > 1:
         i, j = np.unravel_index(np.abs(real - generated).argmax(), real.shape)
         alt += f", most for {names[i]} and {names[j]}: real {real[i, j]:.2f}, generated {generated[i, j]:.2f}"
-    return draw(paint, _SIDE + 60, _SIDE + 60, name=name, alt=alt + ".")
+    return draw(paint, _MIRROR, _MIRROR, name=name, alt=alt + ".")
 
 
 def pair_panel(x: Column, y: Column, ruled: tuple[Ruled, Ruled], colour: str, name: str, whose: str) -> Markup:
     """Records as dots on two columns, or as squares as large as their share where both are categories."""
 
+    slanted = ruled[0].scale is None and len(_kept(ruled[0].real)) > 3
+    below = 58.0 if slanted else 32.0
+    height = below + _SIDE * 0.66
+
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.24, 0.2, 0.74, 0.77))
+        axes = figure.add_axes((0.29, below / height, 0.7, 1 - (below + 3) / height))
         rng = np.random.default_rng(0)
         known = ~x.missing & ~y.missing
         if x.kind == y.kind == "category":
@@ -92,15 +101,17 @@ def pair_panel(x: Column, y: Column, ruled: tuple[Ruled, Ruled], colour: str, na
             else:
                 _lay_levels(axes, rule.real, axis)
         axes.spines["left"].set_visible(True)
-        axes.set_xlabel(cut(x.name, 28))
-        axes.set_ylabel(cut(y.name, 24))
+        axes.text(0.99, 3 / height, cut(x.name, 24), transform=figure.transFigure, ha="right", va="bottom", color=QUIET)
+        axes.text(0.0, 0.5, cut(y.name, 18), transform=figure.transFigure, va="center", rotation=90, color=QUIET)
 
-    return draw(paint, _SIDE, _SIDE * 0.86, name=name, alt=f"{y.name} against {x.name}: {whose}.")
+    return draw(paint, _SIDE, height, name=name, alt=f"{y.name} against {x.name}: {whose}.")
 
 
 def _kept(real: Column) -> Codes:
     """The most frequent levels, in their own order."""
-    return np.sort(np.argsort(-shares(real)[:-1], kind="stable")[:LEVELS])
+    frequency = shares(real)[:-1]
+    kept = np.argsort(-frequency, kind="stable")[:LEVELS]
+    return np.sort(kept[frequency[kept] > 0])
 
 
 def _place(column: Column, real: Column, rows: Codes, rng: np.random.Generator) -> Floats:
@@ -128,10 +139,14 @@ def _squares(axes: Axes, x: Column, y: Column, ruled: tuple[Ruled, Ruled], colou
 
 def _lay_levels(axes: Axes, real: Column, axis: str) -> None:
     kept = _kept(real)
-    names = [cut(real.levels[index], 7) for index in kept]
+    names = [cut(real.levels[index], 8) for index in kept]
     if axis == "x":
         axes.set_xlim(-0.5, len(kept) - 0.5)
-        axes.set_xticks(np.arange(len(kept)), names, rotation=30 if len(kept) > 3 else 0)
+        axes.set_xticks(np.arange(len(kept)), names)
+        if len(kept) > 3:
+            axes.tick_params("x", rotation=40)
+            for label in axes.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
     else:
         axes.set_ylim(-0.5, len(kept) - 0.5)
         axes.set_yticks(np.arange(len(kept)), names)

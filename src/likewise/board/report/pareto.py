@@ -14,7 +14,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from likewise.board.report.cells import number
 from likewise.board.report.drawing import INK, QUIET, RULE, draw
 
-_WIDTH, _HEIGHT = 400.0, 280.0
+_WIDTH, _HEIGHT = 400.0, 270.0
+
+_REACH = (-0.03, 1.06)
+"""From where to where fidelity is drawn."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,14 @@ def pareto(marks: Sequence[Mark], lines: Sequence[tuple[str, float]], what: str,
     front = [marks[index] for index in frontier([m.seconds for m in marks], [m.fidelity for m in marks])]
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((0.08, 0.15, 0.9, 0.82))
+        axes = figure.add_axes((0.07, 0.09, 0.75, 0.9))
         left, right = _span(marks)
         axes.set_xscale("log")
         axes.set_xlim(left, right)
-        axes.set_ylim(-0.03, 1.07)
+        axes.set_ylim(*_REACH)
         for label, level in lines:
             axes.axhline(level, color=QUIET, linewidth=0.9, dashes=(4, 3))
-            axes.text(left, level + 0.012, f" {label}", color=QUIET, ha="left", va="bottom")
+            axes.text(1.01, level, label, transform=axes.get_yaxis_transform(), color=QUIET, fontsize=10, va="center")
         axes.step(
             [*(mark.seconds for mark in front), right],
             [*(mark.fidelity for mark in front), front[-1].fidelity],
@@ -52,14 +55,14 @@ def pareto(marks: Sequence[Mark], lines: Sequence[tuple[str, float]], what: str,
         for mark in marks:
             axes.vlines(mark.seconds, mark.low, mark.high, color=mark.colour, linewidth=1.8)
             axes.plot([mark.seconds], [mark.fidelity], "o", color=mark.colour, markersize=8)
-        _label(axes, marks)
+        _label(axes, marks, [level for _, level in lines])
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if right / left < 300 else (1.0,)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: duration(seconds)))
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", ".5", "", "1"])
+        axes.tick_params(labelsize=10)
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(what)
 
     parts = [f"{mark.model} {mark.fidelity:.2f} in {duration(mark.seconds)}" for mark in marks]
     alt = f"Fidelity on held-out records against {what}: {'; '.join(parts)}. On the frontier: "
@@ -106,25 +109,32 @@ def _span(marks: Sequence[Mark]) -> tuple[float, float]:
     return float(10 ** (middle - half)), float(10 ** (middle + half))
 
 
-def _label(axes: Axes, marks: Sequence[Mark]) -> None:
-    """Names beside the marks, on the side where there is room, moved apart where they would overlap."""
-    left, right = axes.get_xlim()
-    taken: list[tuple[bool, float]] = []
-    for mark in sorted(marks, key=lambda mark: -mark.fidelity):
-        across = np.log(mark.seconds / left) / np.log(right / left)
-        before = bool(across > 0.62)
-        height = mark.fidelity
-        for side, other in taken:
-            if side == before and abs(other - height) < 0.05:
-                height = other - 0.05
-        taken.append((before, height))
-        axes.annotate(
-            mark.model,
-            (mark.seconds, height),
-            (-9 if before else 9, 0),
-            textcoords="offset points",
-            ha="right" if before else "left",
-            va="center",
-            color=INK,
-            fontsize=10,
-        )
+def _label(axes: Axes, marks: Sequence[Mark], levels: Sequence[float]) -> None:
+    """Names beside the marks, each in that corner where it covers least of what is there already."""
+    left, right = np.log(axes.get_xlim())
+    across = [float((np.log(mark.seconds) - left) / (right - left)) for mark in marks]
+    up = [(mark.fidelity - _REACH[0]) / (_REACH[1] - _REACH[0]) for mark in marks]
+    lines = [(level - _REACH[0]) / (_REACH[1] - _REACH[0]) for level in levels]
+    taken = [(x - 0.015, y - 0.02, x + 0.015, y + 0.02) for x, y in zip(across, up, strict=True)]
+    for mark, x, y in sorted(zip(marks, across, up, strict=True), key=lambda item: -item[2]):
+        wide, tall = 0.019 * len(mark.model), 0.05
+        corners = []
+        for before in (False, True):
+            for rise in (0.035, -0.035):
+                start = x - 0.03 - wide if before else x + 0.03
+                box = (start, y + rise - tall / 2, start + wide, y + rise + tall / 2)
+                cost = sum(_overlap(box, other) for other in taken)
+                cost += sum(wide * tall for line in lines if box[1] < line < box[3])
+                cost += 9 * (max(-start, 0) + max(start + wide - 1, 0)) * tall
+                corners.append((cost, before, rise, box))
+        _, before, rise, box = min(corners)
+        taken.append(box)
+        place = (x - 0.03 if before else x + 0.03, y + rise)
+        side = "right" if before else "left"
+        axes.text(*place, mark.model, transform=axes.transAxes, ha=side, va="center", color=INK, fontsize=10)
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """The area that two boxes (left, bottom, right, top) share."""
+    wide, tall = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    return max(wide, 0) * max(tall, 0)

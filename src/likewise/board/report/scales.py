@@ -18,6 +18,9 @@ BINS = 28
 DISCRETE = 24
 """Up to how many different values each have a bar of their own."""
 
+BLANKS = 0.01
+"""From which share on blanks are drawn."""
+
 SPIKE = 0.2
 """A value that so large a share of a column with many values has stands apart from the others."""
 
@@ -31,7 +34,7 @@ class Scale:
     spike : float or None
         A value so frequent that its bar would dwarf all others.
     blanks : bool
-        Whether some values are missing.
+        Whether missing values are many enough to be drawn.
     edges : float array (bins + 1,)
         Of the bins of the other values; what lies beyond is counted in the outermost.
     logarithmic : bool
@@ -56,7 +59,7 @@ class Scale:
             values, distinct = values[values != spike], distinct[distinct != spike]
         skewed = not real.unit and _skewed(values)
         edges = _edges(values, distinct, skewed)
-        return cls(spike, bool(real.missing.any()), edges, skewed, real.unit)
+        return cls(spike, bool(real.missing.mean() >= BLANKS), edges, skewed, real.unit)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ class Scale:
         return (*spike, *(("blank",) if self.blanks else ()))
 
     def divide(self, column: Column) -> tuple[Floats, Floats]:
-        """The shares of the states that stand apart, and the shares of the bins; together one."""
+        """The shares of the states that stand apart, and the shares of the bins."""
         values, total = present(column), max(len(column.values), 1)
         apart = []
         if self.spike is not None:
@@ -98,8 +101,16 @@ class Scale:
         low, high = float(self.edges[0]), float(self.edges[-1])
         if self.unit:
             return [low + (high - low) * share for share in (0.2, 0.8)]
+        # A label at the very end would stand beyond the drawing.
         locator: Any = LogLocator(numticks=ticks + 1) if self.logarithmic else MaxNLocator(ticks, steps=[1, 2, 5, 10])
-        return [float(place) for place in locator.tick_values(low, high) if low <= place <= high]
+        places = [float(place) for place in locator.tick_values(low, high) if low <= place <= high]
+        ahead = [place for place in places if self._share(place) < 0.93]
+        return ahead if len(ahead) > 1 else places
+
+    def _share(self, place: float) -> float:
+        """How far along the axis a value lies."""
+        low, high, at = (float(np.log(x)) if self.logarithmic else x for x in (self.edges[0], self.edges[-1], place))
+        return (at - low) / (high - low)
 
 
 class Ruled(NamedTuple):

@@ -19,7 +19,7 @@ from likewise.board.report.measures import HEADLINE, Cell, Measure, Notes, cell,
 from likewise.board.report.pairs import mirror, pair_panel
 from likewise.board.report.pareto import Mark, pareto
 from likewise.board.report.scales import Ruled, Scale
-from likewise.board.report.wording import STOPPED, title_of
+from likewise.board.report.wording import STOPPED, sentence, title_of
 from likewise.metrics.features import Column
 
 SUSPECTS = 3
@@ -40,6 +40,7 @@ class Figure:
     model: str
     colour: int | None
     note: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def times(data: ReportData) -> list[Figure]:
     """Fidelity against the time to fit and the time to sample, where there is any."""
     lines = [
         (title, level)
-        for name, title in (("real", "fresh real records"), ("independent", "independent columns"))
+        for name, title in (("real", "fresh real\nrecords"), ("independent", "independent\ncolumns"))
         for report in data.references
         if report.name == name and (level := value_of(report.row, "c2st_heldout")) is not None
     ]
@@ -106,7 +107,7 @@ def times(data: ReportData) -> list[Figure]:
                 low, high = (fidelity if end is None else end for end in (low, high))
                 marks.append(Mark(report.name, model_colour(index), max(seconds, 1e-4), fidelity, low, high))
         if marks:
-            figures.append(Figure(pareto(marks, lines, what, f"time-{field}"), what, None))
+            figures.append(Figure(pareto(marks, lines, what, f"time-{field}"), f"Fidelity against {what}", None))
     return figures
 
 
@@ -142,14 +143,14 @@ def marginals(data: ReportData, real: Mapping[str, Column]) -> list[tuple[str, l
 
 
 def mirrors(data: ReportData, real: Mapping[str, Column]) -> tuple[list[str], list[Figure]]:
-    """The columns, and for models and two reference rows a drawing of all their associations."""
+    """The columns, and for models and fresh real records a drawing of all their associations."""
     names = columns_mirrored(data)
     if len(names) < 2:
         return names, []
     columns = [real[name] for name in names]
     figures = []
-    shown_references = [report for report in data.references if report.name in ("real", "independent")]
-    for index, report in enumerate([*data.models, *shown_references]):
+    fresh = [report for report in data.references if report.name == "real"]
+    for index, report in enumerate([*data.models, *fresh]):
         generated = {one.name: one for one in report.columns}
         if not all(name in generated for name in names):
             continue
@@ -197,16 +198,14 @@ def pairings(report: ModelReport) -> list[Pairing]:
 
 def curves(data: ReportData) -> list[Figure]:
     """How each model that has a curve learned."""
-    return [
-        Figure(
-            learning(report.curve, model_colour(index), f"curve-{index}", report.name),
-            report.name,
-            index,
-            "; ".join([STOPPED.get(report.curve.stopped, report.curve.stopped), *report.curve.remarks]),
-        )
-        for index, report in enumerate(data.models)
-        if report.curve is not None
-    ]
+    figures = []
+    for index, report in enumerate(data.models):
+        curve = report.curve
+        if curve is not None:
+            drawing = learning(curve, model_colour(index), f"curve-{index}", report.name)
+            remark = sentence("; ".join([STOPPED.get(curve.stopped, curve.stopped), *curve.remarks]))
+            figures.append(Figure(drawing, report.name, index, remark=remark))
+    return figures
 
 
 def likelihoods(data: ReportData) -> tuple[list[tuple[str, list[ModelReport]]], list[ModelReport]]:

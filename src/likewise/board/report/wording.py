@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
 from likewise.board.report.data import ModelReport, ReportData
 from likewise.board.report.measures import plain, value_of
 
@@ -31,6 +36,54 @@ def title_of(model: ModelReport) -> str:
     if model.row.get("family") == "reference":
         return REFERENCE_NAMES.get(model.name, model.name)
     return model.name
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter.
+
+    Examples
+    --------
+    >>> sentence("hard to tell from real")
+    'Hard to tell from real'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def soft(name: str) -> Markup:
+    """A name that may be broken after the signs that join its parts.
+
+    Examples
+    --------
+    >>> print(soft("bill_length_mm"))
+    bill_<wbr>length_<wbr>mm
+    """
+    return Markup(re.sub(r"([_./-])(?=.)", r"\1<wbr>", str(escape(name))))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names differ only in how they are written.
+
+    Examples
+    --------
+    >>> same("bayesian_network", "BayesianNetwork")
+    True
+    """
+    first, second = ("".join(letter for letter in text.lower() if letter.isalnum()) for text in (one, other))
+    return first == second
+
+
+def date(text: str) -> str:
+    """An ISO date and time for people to read; another text as it is.
+
+    Examples
+    --------
+    >>> date("2026-11-21T10:05:00+00:00")
+    '2026-11-21, 10:05'
+    """
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d, %H:%M}"
+    except ValueError:
+        return text
 
 
 def lead(data: ReportData) -> str:
