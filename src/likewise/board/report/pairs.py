@@ -94,7 +94,7 @@ def pair_panel(x: Column, y: Column, ruled: tuple[Ruled, Ruled], colour: str, na
             for place, rule in zip(places, ruled, strict=True):
                 if rule.scale is not None:
                     inside &= (place >= rule.scale.edges[0]) & (place <= rule.scale.edges[-1])
-            dots(axes, places[0][inside], places[1][inside], colour, 2.4, 0.55)
+            dots(axes, places[0][inside], places[1][inside], colour, 2.4, 0.7)
         for rule, axis in zip(ruled, "xy", strict=True):
             if rule.scale is not None:
                 rule.scale.lay(axes, axis)

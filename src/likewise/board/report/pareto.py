@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,6 +117,8 @@ def _label(axes: Axes, marks: Sequence[Mark], levels: Sequence[float]) -> None:
     up = [(mark.fidelity - _REACH[0]) / (_REACH[1] - _REACH[0]) for mark in marks]
     lines = [(level - _REACH[0]) / (_REACH[1] - _REACH[0]) for level in levels]
     taken = [(x - 0.015, y - 0.02, x + 0.015, y + 0.02) for x, y in zip(across, up, strict=True)]
+    steps = frontier([mark.seconds for mark in marks], [mark.fidelity for mark in marks])
+    taken += [(across[b] - 0.01, up[a], across[b] + 0.01, up[b]) for a, b in itertools.pairwise(steps)]
     for mark, x, y in sorted(zip(marks, across, up, strict=True), key=lambda item: -item[2]):
         wide, tall = 0.019 * len(mark.model), 0.05
         corners = []
