@@ -64,7 +64,7 @@ def clustered(values: Array, groups: Array, low: float = -np.inf, high: float = 
     sums = np.bincount(np.unique(groups, return_inverse=True)[1], weights=centred)
     count = len(sums)
     error = np.sqrt((sums**2).sum() * count / max(count - 1, 1)) / len(values)
-    return around(float(values.mean()), float(error), low, high)
+    return around(float(np.clip(values.mean(), low, high)), float(error), low, high)
 
 
 def blocks(size: int, seed: int) -> Array:
