@@ -17,6 +17,7 @@ from likewise.events import Batch, Categorical, Columns, DenseView, Entry, Event
 from likewise.families.family import Conditional, Density, Latent
 from likewise.families.gan import GANFamily
 from likewise.families.gan.calibration import Calibration, interpolate, quantiles
+from likewise.families.gan.emission import Emission
 from likewise.families.gan.losses import CLIP, GAMES, between, one_centred, zero_centred
 from likewise.families.gan.monitor import Monitor
 from likewise.families.gan.pairs import PairCritic
@@ -108,12 +109,12 @@ def test_penalties_add_what_they_say_to_the_critics_loss(penalty: str) -> None:
         critic.enter.bias.fill_(10.0)  # all units stay on the linear side of the rectifier
     batch = single(PLANE.complete(torch.zeros(64, 2, dtype=torch.int64), torch.randn(64, 2, generator=noise())))
     family.prepare(batch, noise())
-    slope = (critic.leave.weight @ critic.enter.weight).norm()
+    slope = (critic.leave.weight @ critic.enter.weight).detach().norm()
     expected = {"none": 0.0, "r1": slope**2, "r1r2": 2 * slope**2, "gradient": 2 * (slope - 1) ** 2}[penalty]
     plain = GANFamily(PLANE, **SMALL, loss="wasserstein", penalty="none")  # type: ignore[arg-type]
     plain.load_state_dict({**plain.state_dict(), **family.state_dict()}, strict=False)
     plain.critic = family.critic
-    difference = family(batch, "critic", noise(1)) - plain(batch, "critic", noise(1))
+    difference = (family(batch, "critic", noise(1)) - plain(batch, "critic", noise(1))).detach()
     assert float(difference) == pytest.approx(float(expected), rel=1e-4, abs=1e-5)
 
 
@@ -134,7 +135,7 @@ def test_gradients_reach_only_the_player_whose_turn_it_is() -> None:
             parameter.requires_grad_(parameter in mine)
             parameter.grad = None
         family(batch, player.name, noise()).backward()
-        assert all((p.grad is not None) == (p in mine) for p in family.parameters())
+        assert all((p.grad is not None) == (p in mine) for p in family.parameters()), player.name
 
 
 # -------------------------------------------------------------------------------------------------------- presentation
@@ -180,21 +181,63 @@ def test_relaxed_real_codes_cannot_be_told_from_generated_ones() -> None:
     codes = torch.multinomial(frequency, size, replacement=True, generator=noise()).unsqueeze(1)
     presentation = Presentation(event, "relaxed", 0.7)
     real = presentation.real(single(event.complete(codes, torch.zeros(size, 1))), frequency, noise(1))
-    fake = presentation.fake(frequency.log().expand(size, 3), noise(2))
+    emission = Emission(event, "relaxed", 0.7, "marginals")
+    fake, _ = emission(frequency.log().expand(size, 3), Calibration(event), noise(2))
     torch.testing.assert_close(real.argmax(1), codes[:, 0])
     for column in range(3):
         a, b = real[:, column].sort().values, fake[:, column].sort().values
         assert float((a - b).abs().mean()) < 0.01
 
 
+# ------------------------------------------------------------------------------------------------------------ emission
+
+
+def drawn(event: Event, batch: Batch, start: str, size: int = 8000) -> Batch:
+    """Records of the last layer alone, as it starts from `batch`."""
+    view = DenseView(event)
+    dense = view.dense(batch).float()
+    emission, calibration = Emission(event, "straight_through", 0.7, start), Calibration(event)  # type: ignore[arg-type]
+    calibration.prepare(dense)
+    outputs = emission.prepare(dense).expand(size, -1)
+    made, _ = emission(outputs, calibration, noise(5))
+    return event.complete(*view.harden(made.detach()))
+
+
+def test_the_start_is_the_tree_that_explains_most() -> None:
+    """A chain a - b - c of coins that agree nine times in ten: every pair comes out, also the one that is no edge."""
+    event = Event(Columns(), tuple(Entry(name, Categorical(2)) for name in "acb"))
+    generator = noise()
+    a = torch.rand(30_000, generator=generator) < 0.4
+    b = a ^ (torch.rand(30_000, generator=generator) < 0.1)
+    c = b ^ (torch.rand(30_000, generator=generator) < 0.1)
+    codes = torch.stack([a, c, b], 1).long()
+    made = drawn(event, event.complete(codes, torch.zeros(30_000, 3)), "tree", 30_000).codes
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        share = [float((part[:, i] == part[:, j]).double().mean()) for part in (codes, made)]
+        assert share[1] == pytest.approx(share[0], abs=0.015)
+    alone = drawn(event, event.complete(codes, torch.zeros(30_000, 3)), "marginals", 30_000).codes
+    torch.testing.assert_close(alone.double().mean(0), codes.double().mean(0), atol=0.015, rtol=0)
+    assert abs(float(torch.corrcoef(alone.double().t())[0, 2])) < 0.03
+
+
+def test_the_start_carries_from_codes_to_values_and_back() -> None:
+    batch = mixed(6000)
+    made = drawn(MIXED, batch, "tree")
+    assert float(((made.codes[:, 0] == 2) != (made.codes[:, 1] == 2)).double().mean()) < 0.02
+    found, expected = (
+        torch.corrcoef(torch.stack([part.codes[:, 0].double(), part.values[:, 2]]))[0, 1] for part in (made, batch)
+    )
+    assert float(found) == pytest.approx(float(expected), abs=0.05)
+
+
 # --------------------------------------------------------------------------------------- calibration, pairs, monitor
 
 
 def test_interpolation_goes_through_its_knots_and_beyond() -> None:
-    x = torch.tensor([[0.0, 1.0, 3.0]])
-    y = torch.tensor([[0.0, 2.0, 3.0]])
+    x = torch.tensor([0.0, 1.0, 3.0])
+    y = torch.tensor([0.0, 2.0, 3.0])
     torch.testing.assert_close(
-        interpolate(torch.tensor([[-1.0, 0.5, 1.0, 2.0, 5.0]]), x, y), torch.tensor([[-2.0, 1.0, 2.0, 2.5, 4.0]])
+        interpolate(torch.tensor([-1.0, 0.5, 1.0, 2.0, 5.0]), x, y), torch.tensor([-2.0, 1.0, 2.0, 2.5, 4.0])
     )
     levels = quantiles(torch.arange(100.0), 4)
     torch.testing.assert_close(levels, torch.tensor([12.0, 37.0, 62.0, 87.0]), atol=1e-4, rtol=0)
@@ -209,14 +252,15 @@ def test_calibration_finds_the_marginals_of_the_training_records() -> None:
     z = torch.randn(size, generator=generator, dtype=torch.float64)
     batch = MIXED.complete(codes, torch.stack([torch.zeros_like(z), torch.zeros_like(z), torch.sign(z) * z**2], 1))
     calibration, view = Calibration(MIXED), DenseView(MIXED)
-    calibration.prepare(batch)
     real = view.dense(batch).float()
+    calibration.prepare(real)
+    emission = Emission(MIXED, "straight_through", 0.7, "marginals")
     for _ in range(300):
-        outputs = calibration.possible(3 + 0.5 * torch.randn(512, view.size, generator=generator))
-        drawn = view.soften(calibration(outputs), 1.0, straight_through=True, generator=generator)
-        calibration.update(outputs, drawn, real[:512])
-    outputs = calibration.possible(3 + 0.5 * torch.randn(size, view.size, generator=generator))
-    drawn = view.soften(calibration(outputs), 1.0, straight_through=True, generator=generator)
+        outputs = 3 + 0.5 * torch.randn(512, emission.size, generator=generator)
+        drawn, raw = emission(outputs, calibration, generator)
+        calibration.update(drawn.detach(), raw, real[:512])
+    outputs = 3 + 0.5 * torch.randn(size, emission.size, generator=generator)
+    drawn = emission(outputs, calibration, generator)[0].detach()
     torch.testing.assert_close(drawn[:, :4].mean(0), real[:, :4].mean(0), atol=0.03, rtol=0)
     assert not drawn[:, 3].any()  # a state no training record had
     levels = torch.linspace(0.02, 0.98, 25)
@@ -280,7 +324,8 @@ def test_a_gan_promises_samples_and_nothing_else() -> None:
 def test_the_referee_makes_records_likelier_to_be_real() -> None:
     """Colour decides whether count is missing: fewer candidates, more records that cannot be."""
     batch = mixed(3000)
-    family = learned(MIXED, batch, 150, pair_weight=0.0)
+    slow = {"learning_rate": 1e-3, "critic_learning_rate": 1e-3, "gamma": 1.0}
+    family = learned(MIXED, batch, 300, **slow, critic_width=32, pair_weight=0.0, start="marginals")
 
     def impossible(candidates: int) -> float:
         family.candidates = candidates
@@ -288,7 +333,7 @@ def test_the_referee_makes_records_likelier_to_be_real() -> None:
         return float(((codes[:, 0] == 2) != (codes[:, 1] == 2)).double().mean())
 
     alone, chosen = impossible(1), impossible(16)
-    assert chosen < 0.85 * alone
+    assert chosen < 0.6 * alone
 
 
 @pytest.mark.parametrize("loss", ["relativistic", "nonsaturating", "minimax", "wasserstein"])
@@ -296,10 +341,12 @@ def test_every_loss_learns_where_records_are(loss: str) -> None:
     """Alone, without the referee and the critic of pairs: colour and mass become dependent."""
     batch = mixed(3000)
     penalty = "r1r2" if loss in ("nonsaturating", "minimax") else "auto"
-    family = learned(MIXED, batch, 250, loss=loss, penalty=penalty, pair_weight=0.0, candidates=1)
+    rates = {"learning_rate": 3e-3, "critic_learning_rate": 3e-3, "gamma": 1.0 if loss == "wasserstein" else 0.1}
+    rest = {"pair_weight": 0.0, "candidates": 1, "start": "marginals"}
+    family = learned(MIXED, batch, 200, loss=loss, penalty=penalty, **rates, **rest)
     drawn = family.sample(3000, noise())
     found = np.corrcoef(drawn.codes[:, 0], drawn.values[:, 2])[0, 1]
-    assert found > 0.6
+    assert found > 0.5
 
 
 def test_two_generators_of_one_seed_are_one(tmp_path) -> None:
@@ -325,9 +372,9 @@ def test_two_generators_of_one_seed_are_one(tmp_path) -> None:
 
 def test_mode_collapse_is_named_in_the_record_of_the_fit() -> None:
     """A generator that cannot move leaves nearly everything out."""
-    places = np.random.default_rng(0).integers(0, 8, size=600)
+    places = np.random.default_rng(0).integers(0, 8, size=3000)  # the ring, each mode named
     frame = pd.DataFrame({"x": np.cos(places * np.pi / 4) * 2, "y": np.sin(places * np.pi / 4) * 2, "k": places})
-    frame["x"] += np.random.default_rng(1).normal(size=600) * 0.05
+    frame["x"] += np.random.default_rng(1).normal(size=3000) * 0.05
     stuck = lw.GAN(
         learning_rate=0.0,
         width=8,

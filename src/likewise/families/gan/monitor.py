@@ -15,7 +15,7 @@ BINS = 24
 PAIRS = 300
 """Pairs of entries that are looked at, at most."""
 
-LEAST = 0.002
+LEAST = 0.01
 """Cells with a smaller share of the held-out records say nothing about modes."""
 
 COLLAPSED = 0.2
