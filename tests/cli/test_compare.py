@@ -4,7 +4,6 @@ import io
 import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -128,9 +127,13 @@ def test_the_live_view_says_what_every_row_is_at():
 
 
 def test_samples_of_other_generators_take_part(likewise, table):
-    pd.read_csv(table).to_csv("again.csv", index=False)
-    result = likewise("compare", table, *QUICK, "--samples", "again=again.csv", "--json", "-q")
+    lw.datasets.toy("mixed").sample(100, random_state=9).to_csv("other.csv", index=False)
+    result = likewise("compare", table, *QUICK, "--samples", "other=other.csv", "--json", "-q")
     assert result.exit_code == 0, result.output
-    row = next(row for row in json.loads(result.stdout)["rows"] if row["model"] == "again")
-    assert row["rank"] == 2
-    assert row["score"] < 0.1
+    row = next(row for row in json.loads(result.stdout)["rows"] if row["model"] == "other")
+    assert (row["status"], row["family"], row["path"]) == ("ok", "external", None)
+    assert row["score"] > 0.5
+    lw.datasets.load("iris").to_csv("iris.csv", index=False)
+    refused = likewise("compare", table, *QUICK, "--samples", "iris=iris.csv", "--out", "other")
+    assert refused.exit_code == 2
+    assert not Path("other").exists()

@@ -9,7 +9,7 @@ import numpy as np
 from likewise.board import leaderboard
 from likewise.board.contestants import Contestant
 from likewise.board.division import divide
-from likewise.board.references import REAL, reference
+from likewise.board.references import REFERENCES, reference
 from likewise.board.results import Likelihood, Result
 from likewise.board.seeds import seed_for
 from likewise.board.trial import Terms, draw, likelihood_of, measure, parameters, some, try_reference
@@ -54,8 +54,8 @@ def evaluate_model(
     panel, found = measure(terms, generated, division.held_out)
     likelihood, why = likelihood_of(model, Contestant(name, model.family_name, model), division.held_out)
     result = _result(model, name, panel, found, likelihood, why, len(generated))
-    real = try_reference(reference(REAL, division, terms.size), terms).result
-    row = leaderboard.board([result, real])[0]
+    beside = [try_reference(reference(one, division, terms.size), terms).result for one in REFERENCES]
+    row = leaderboard.board([result, *beside])[0]
     return {**row, "rank": None, "path": path}
 
 

@@ -24,6 +24,21 @@ class Reference:
     held_out: Source
 
 
+REPEATS, FEW = 8, 1000
+"""How often few held-out records are halved anew, so that the score of real ones is no matter of luck, and how few."""
+
+
+def other_halves(division: Division) -> list[Reference]:
+    """Real records again, by other divisions of the held-out records into halves; none where there are many."""
+    size = len(division.held_out)
+    made = []
+    for repeat in range(REPEATS if size < FEW else 0):
+        order = np.random.default_rng(seed_for(division.seed, "halves", repeat)).permutation(size)
+        fresh, others = (division.held_out.rows(np.sort(part)) for part in np.array_split(order, 2))
+        made.append(Reference(REAL, fresh, others))
+    return made
+
+
 def reference(name: str, division: Division, size: int) -> Reference:
     """One of the three, of at most `size` records.
 

@@ -15,7 +15,7 @@ import numpy as np
 from likewise.board.contestants import EXTERNAL, Contestant
 from likewise.board.division import Division
 from likewise.board.folder import Folder
-from likewise.board.references import Reference
+from likewise.board.references import REAL, Reference, other_halves
 from likewise.board.results import REFERENCE, Likelihood, Result
 from likewise.board.seeds import seed_for
 from likewise.board.watching import Watcher
@@ -23,6 +23,7 @@ from likewise.domains.table.sources import Source, write
 from likewise.engine.plan import seconds
 from likewise.errors import DataError, NotSupported
 from likewise.estimators.files import CIRCUMSTANCES, load
+from likewise.metrics.interval import Interval
 from likewise.metrics.panel import Panel, evaluate
 from likewise.metrics.support import Support, support
 
@@ -89,6 +90,8 @@ def named(source: Source, division: Division) -> Source:
 def try_reference(reference: Reference, terms: Terms) -> Outcome:
     """A reference row."""
     panel, found = measure(terms, reference.generated, reference.held_out)
+    if reference.name == REAL:
+        panel = _averaged(panel, terms)
     none = (
         "no model: "
         + {
@@ -107,6 +110,22 @@ def try_reference(reference: Reference, terms: Terms) -> Outcome:
         drawn=len(reference.generated),
     )
     return Outcome(result, generated=reference.generated)
+
+
+def _averaged(panel: Panel, terms: Terms) -> Panel:
+    """The two-sample scores of real records over several halvings; the intervals are those of one of them."""
+    division, seed = terms.division, seed_for(terms.division.seed, "metrics")
+    again = [
+        evaluate(one.generated, division.training, one.held_out, division.features, seed=seed, parts=["two_sample"])
+        for one in other_halves(division)
+    ]
+    scores = {}
+    for name in ("c2st_train", "c2st_heldout"):
+        found = [one for one in (getattr(each, name) for each in (panel, *again)) if one is not None]
+        if found:
+            ends = [float(np.mean([getattr(one, end) for one in found])) for end in ("value", "low", "high")]
+            scores[name] = Interval(*ends)
+    return replace(panel, **scores)  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------------------------------------------------- contestants

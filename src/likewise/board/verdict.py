@@ -28,8 +28,8 @@ MARKED = 0.97
 FAULTS = 4
 """At most so many faults are named."""
 
-SPOILT = 0.7
-"""What the factors of the score leave of it where the average flatters."""
+FLATTERING, SPOILT = 0.4, 0.7
+"""The average flatters above this two-sample score, where the other factors leave less than this part of it."""
 
 UNCERTAIN = 0.3
 """The width of an interval that a verdict must mention."""
@@ -55,7 +55,7 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     if not faults and standing.fidelity < MARKED:
         faults = _tells(result.panel)
     opening = looks(result, references.get(INDEPENDENT))
-    if standing.plausible * standing.complete * standing.fresh < SPOILT:
+    if standing.fidelity > FLATTERING and standing.plausible * standing.complete * standing.fresh < SPOILT:
         opening += " on average, but not as a whole"
     return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing)])
 
