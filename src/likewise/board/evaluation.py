@@ -47,7 +47,8 @@ def evaluate_model(
         result = _without_training(model, records, name, target, seed, max_rows)
         row = leaderboard.board([result])[0]
         row["reasons"]["score"] = f"{UNKNOWN}, and copies of it would look perfect"
-        return {**row, "rank": None, "score": None, "fresh": None, "path": path}
+        unknown = dict.fromkeys(("rank", "score", "score_low", "score_high", "fresh"))
+        return {**row, **unknown, "path": path}
     division = divide(records, held_out, seed, _unfitted(model))
     terms = Terms(division, target, max_rows)
     generated = division.domain.read(draw(model, terms.size, seed_for(seed, "sample", name)))

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from likewise.board.ranking import Standing, standing
+from likewise.board.ranking import Standing, hardest, standing
 from likewise.board.references import REFERENCES
 from likewise.board.results import REFERENCE, Result
 from likewise.board.verdict import verdict
@@ -21,7 +21,7 @@ LOWER = ("marginal_error", "pair_error", "mmd", "energy_distance", "closer_to_tr
 """Columns of the data frame in which lower is better; they say so in their heads."""
 
 SHOWN = (
-    "score", "c2st_heldout", "c2st_train", "marginal_error", "pair_error", "alpha_precision", "beta_recall",
+    "score", "fidelity", "c2st_heldout", "c2st_train", "marginal_error", "pair_error", "alpha_precision", "beta_recall",
     "precision", "recall", "density_score", "coverage", "mmd", "energy_distance", "utility", "strays", "uncovered",
     "closer_to_train", "exact_copies", "log_likelihood", "fit_seconds", "sample_seconds",
 )  # fmt: skip
@@ -31,7 +31,8 @@ SHOWN = (
 def board(results: Sequence[Result]) -> list[dict[str, Any]]:
     """The rows: models by rank, then those that failed, then the three references.
 
-    Each row has the figures of its result, and `rank`, `score`, the four factors of the score, and `verdict`.
+    Each row has the figures of its result, and `rank`, `score` and `fidelity` with their intervals, the other factors
+    of the score, and `verdict`.
     """
     references = {one.name: one for one in results if one.family == REFERENCE}
     ranked, rest = [], []
@@ -57,6 +58,12 @@ def _row(result: Result, found: Standing | None, words: str) -> dict[str, Any]:
     row = result.figures()
     told = row.pop("reasons")
     row |= {"rank": None, "score": None if found is None else found.score}
+    fidelity = hardest(result)
+    for end in ("value", "low", "high"):
+        level = None if fidelity is None else getattr(fidelity, end)
+        left = None if level is None or found is None else level * found.left
+        ending = "" if end == "value" else f"_{end}"
+        row |= {f"fidelity{ending}": level, f"score{ending}": left}
     row |= {name: None if found is None else getattr(found, name) for name in factors}
     row |= {"verdict": words, "reasons": told}
     if row["reason"] is None and row["log_likelihood"] is None and result.family != REFERENCE:
@@ -85,10 +92,10 @@ NAME = 16
 
 RIGHT = tuple(head for head in HEADS if head != "model")
 LEGEND = (
-    "score ranks: real? times what strays, gaps and copies leave of it. real?: two-sample test against held-out "
-    "records, 1 cannot be told apart. shape, pairs: errors of columns and of pairs, 0 is best. closer: share closer to "
-    "training than to held-out records, 50% is honest. nats: log-likelihood of a held-out record (≥ a bound, ~ an "
-    "estimate)."
+    "score ranks: real? times what strays, gaps and copies leave of it. real?: two-sample test against held-out or "
+    "training records, whichever is harder; 1 cannot be told apart. shape, pairs: errors of columns and of pairs, 0 is "
+    "best. closer: share closer to training than to held-out records, 50% is honest. nats: log-likelihood of a "
+    "held-out record (≥ a bound, ~ an estimate)."
 )
 
 
@@ -101,7 +108,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         str(row["rank"]) if row["rank"] is not None else "",
         name,
         _number(row["score"], 2),
-        _number(row["c2st_heldout"], 2),
+        _number(row["fidelity"], 2),
         _number(row["marginal_error"], 3),
         _number(row["pair_error"], 3),
         _share(row["closer_to_train"]),

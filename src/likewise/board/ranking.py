@@ -61,6 +61,11 @@ class Standing:
     copied: float
 
     @property
+    def left(self) -> float:
+        """What the other factors leave of the two-sample score."""
+        return self.plausible * self.complete * self.fresh
+
+    @property
     def copy(self) -> bool:
         """Whether these are copies of the training records, with or without small changes."""
         return self.copied >= COPIED[1]

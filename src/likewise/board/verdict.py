@@ -55,7 +55,7 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     if not faults and standing.fidelity < MARKED:
         faults = _tells(result.panel)
     opening = looks(result, references.get(INDEPENDENT))
-    if standing.fidelity > FLATTERING and standing.plausible * standing.complete * standing.fresh < SPOILT:
+    if standing.fidelity > FLATTERING and standing.left < SPOILT:
         opening += " on average, but not as a whole"
     return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing)])
 

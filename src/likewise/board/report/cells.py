@@ -48,9 +48,9 @@ def number(value: float, unit: str = "") -> str:
         return "0"
     size = math.floor(math.log10(abs(value)))
     if size >= 7 or size < -4:
-        return f"{value:.3g}"
+        return f"{value:.3g}".replace("-", "−")
     rounded = round(value, 2 - size)
-    text = f"{rounded:,.{max(2 - size, 0)}f}"
+    text = f"{rounded:,.{max(2 - size, 0)}f}".replace("-", "−")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -68,6 +68,25 @@ def percent(share: float) -> str:
 
 
 def cut(text: str, letters: int) -> str:
-    """A text of at most so many letters."""
+    """A text of at most so many letters, without its end.
+
+    Examples
+    --------
+    >>> cut("Exec-managerial", 10)
+    'Exec-mana…'
+    """
     line = " ".join(text.split())
     return line if len(line) <= letters else line[: letters - 1].rstrip() + "…"
+
+
+def fold(name: str, letters: int) -> str:
+    """A name of at most so many letters, without its middle: names that begin alike differ at their ends.
+
+    Examples
+    --------
+    >>> fold("measurement_043", 11)
+    'measu…t_043'
+    """
+    line = " ".join(name.split())
+    half = (letters - 1) // 2
+    return line if len(line) <= letters else line[: letters - 1 - half] + "…" + line[-half:]

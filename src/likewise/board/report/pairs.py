@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from likewise.board.report.cells import cut, shares
+from likewise.board.report.cells import cut, fold, shares
 from likewise.board.report.data import Floats
 from likewise.board.report.drawing import INK, QUIET, dots, draw, frame, tiles
 from likewise.board.report.scales import Ruled
@@ -36,7 +36,7 @@ def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name:
     error = float(np.abs(real - generated)[off].mean()) if size > 1 else 0.0
 
     size_of = 9 if size <= 9 else 7
-    labels = [cut(name, 13) for name in names]
+    labels = [fold(name, 14) for name in names]
     margin = (4 + 0.62 * size_of * max(map(len, labels))) / _MIRROR
 
     def paint(figure: Figure) -> None:
@@ -101,8 +101,10 @@ def pair_panel(x: Column, y: Column, ruled: tuple[Ruled, Ruled], colour: str, na
             else:
                 _lay_levels(axes, rule.real, axis)
         axes.spines["left"].set_visible(True)
-        axes.text(0.99, 3 / height, cut(x.name, 24), transform=figure.transFigure, ha="right", va="bottom", color=QUIET)
-        axes.text(0.0, 0.5, cut(y.name, 18), transform=figure.transFigure, va="center", rotation=90, color=QUIET)
+        axes.text(
+            0.99, 3 / height, fold(x.name, 24), transform=figure.transFigure, ha="right", va="bottom", color=QUIET
+        )
+        axes.text(0.0, 0.5, fold(y.name, 20), transform=figure.transFigure, va="center", rotation=90, color=QUIET)
 
     return draw(paint, _SIDE, height, name=name, alt=f"{y.name} against {x.name}: {whose}.")
 

@@ -129,6 +129,7 @@ def _label(axes: Axes, marks: Sequence[Mark], levels: Sequence[float]) -> None:
                 cost = sum(_overlap(box, other) for other in taken)
                 cost += sum(wide * tall for line in lines if box[1] < line < box[3])
                 cost += 9 * (max(-start, 0) + max(start + wide - 1, 0)) * tall
+                cost += 9 * max(-box[1], 0) * wide
                 corners.append((cost, before, rise, box))
         _, before, rise, box = min(corners)
         taken.append(box)
