@@ -383,6 +383,7 @@ def test_mode_collapse_is_named_in_the_record_of_the_fit() -> None:
         critic_layers=1,
         max_steps=30,
         candidates=1,
+        start="marginals",
         random_state=0,
     ).fit(frame)
     assert any("Mode collapse" in remark for remark in stuck.training_record_["remarks"])
