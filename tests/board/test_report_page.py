@@ -15,6 +15,7 @@ from report_examples import report_of
 import likewise as lw
 from likewise.board.report import ModelReport, ReportData, write_report
 from likewise.board.report.page import render
+from likewise.board.report.wording import lead
 from likewise.metrics.features import Column
 
 
@@ -172,3 +173,22 @@ def test_the_file_appears_whole(data: ReportData, page: str, tmp_path: Path) -> 
     path = write_report(data, tmp_path / "report.html")
     assert path.read_text(encoding="utf-8") == page
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def _scored(name: str, score: float, family: str = "any") -> ModelReport:
+    row = {"model": name, "family": family, "status": "ok", "c2st_heldout": score}
+    return ModelReport({**row, "c2st_heldout_low": score - 0.1, "c2st_heldout_high": score + 0.1}, "")
+
+
+def test_the_first_sentence_claims_no_more_than_the_intervals_do(data: ReportData) -> None:
+    floor = _scored("independent", 0.1, "reference")
+    ceiling = _scored("real", 0.98, "reference")
+    clear = lead(replace(data, models=(_scored("flow", 0.9), _scored("gan", 0.5)), references=(ceiling, floor)))
+    assert clear == (
+        "Flow comes first with a fidelity of 0.900 on held-out records; "
+        "fresh real records would have 0.980, independent columns 0.100."
+    )
+    close = lead(replace(data, models=(_scored("flow", 0.9), _scored("gan", 0.75)), references=()))
+    assert close == "Flow comes first with a fidelity of 0.900 on held-out records, within the reach of gan."
+    vague = lead(replace(data, models=(_scored("flow", 0.25),), references=(ceiling, floor)))
+    assert vague.endswith("So few held-out records hardly tell models from independent columns.")

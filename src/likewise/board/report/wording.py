@@ -92,19 +92,25 @@ def lead(data: ReportData) -> str:
     if not ranked:
         return "No model finished."
     best = ranked[0]
-    near = [best.name, *(model.name for model in ranked[1:] if _overlap(best, model))]
-    score = plain(value_of(best.row, "c2st_heldout") or 0.0)
-    if len(near) == 1:
-        text = f"{best.name} leads with a fidelity of {score} on held-out records"
-    else:
-        text = f"{', '.join(near[:-1])} and {near[-1]} lead, within each other’s intervals, at about {score}"
-    references = {model.name: value_of(model.row, "c2st_heldout") for model in data.references}
-    ceiling, floor = references.get("real"), references.get("independent")
-    if ceiling is not None and floor is not None:
-        text += f"; fresh real records would have {plain(ceiling)}, independent columns {plain(floor)}"
-    return text + "."
+    text = f"{sentence(best.name)} comes first with a fidelity of {_fidelity(best)} on held-out records"
+    near = [model.name for model in ranked[1:] if _reaches(model, best)]
+    if near:
+        names = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} and {near[-1]}"
+        text += f", within the reach of {names}"
+    references = {model.name: model for model in data.references if value_of(model.row, "c2st_heldout") is not None}
+    if {"real", "independent"} <= references.keys():
+        real, independent = references["real"], references["independent"]
+        text += f"; fresh real records would have {_fidelity(real)}, independent columns {_fidelity(independent)}"
+        if _reaches(independent, best):
+            return f"{text}. So few held-out records hardly tell models from independent columns."
+    return f"{text}."
 
 
-def _overlap(best: ModelReport, other: ModelReport) -> bool:
-    low, high = value_of(best.row, "c2st_heldout_low"), value_of(other.row, "c2st_heldout_high")
+def _fidelity(model: ModelReport) -> str:
+    return plain(model.row["c2st_heldout"])
+
+
+def _reaches(model: ModelReport, best: ModelReport) -> bool:
+    """Whether a model's interval overlaps that of the best."""
+    low, high = value_of(best.row, "c2st_heldout_low"), value_of(model.row, "c2st_heldout_high")
     return low is not None and high is not None and high >= low
