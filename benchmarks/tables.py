@@ -1,6 +1,7 @@
 """How well families learn real tables, judged by boosted trees: fits, samples, and prints the judge's scores.
 
     python benchmarks/tables.py --family autoregressive --tables adult magic --time 5m --data FOLDER --judge SCRIPT
+    python benchmarks/tables.py --family all --tables all --metrics --data FOLDER --judge SCRIPT
 
 Each table is a folder with `train.csv` and `test.csv`. A family is fitted on the training rows alone (it holds some of
 them out for itself), as many records are drawn as there are training rows, and the judge, a script called as
@@ -10,12 +11,13 @@ training rows as there are test rows ("c2st_train_equal", the mean of five choic
 generated and of test rows that stand in the training rows, and of training rows that stand there more than once. The
 clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are torch's own default unless
 `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part of the test rows: that is
-how defaults are chosen.
+how defaults are chosen. `--metrics` adds every figure of `likewise.metrics`, seeded alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -29,6 +31,8 @@ import pandas as pd
 import torch
 
 import likewise as lw
+from likewise.metrics.features import Features
+from likewise.metrics.panel import evaluate
 
 # Published scores of the same judge against training rows, five models each (arXiv 2603.23016).
 PUBLISHED = {
@@ -40,7 +44,9 @@ PUBLISHED = {
     "TabPC": {"adult": 0.855, "beijing": 0.570, "default": 0.262, "magic": 0.860, "shoppers": 0.894},
 }
 
-FAMILIES = {"autoregressive": "Autoregressive", "bayesian_network": "BayesianNetwork"}
+FAMILIES = {card.name: card.estimator for card in lw.families()}
+
+TABLES = ("adult", "beijing", "beijing_missing", "default", "magic", "shoppers")
 
 
 def judged(script: Path, generated: pd.DataFrame, real: pd.DataFrame, seed: int) -> float:
@@ -59,7 +65,14 @@ def copies(rows: pd.DataFrame, train: pd.DataFrame) -> float:
     return float(np.mean([row in known for row in rows.itertuples(index=False, name=None)]))
 
 
-def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def panel(generated: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict[str, float | None]:
+    """Every figure of the library's own metrics."""
+    domain = lw.Table().fit(train)
+    found = evaluate(generated, train, test, Features(domain, train), seed=seed)
+    return {f"own_{name}": None if one is None else one.value for name, one in found.figures().items()}
+
+
+def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One fit: scores, copies, held-out log-likelihood and seconds."""
     train = pd.read_csv(options.data / table / "train.csv")
     test = pd.read_csv(options.data / table / "test.csv")
@@ -71,17 +84,17 @@ def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     settings = {
         name: json.loads(value) if value[:1] in "[{0123456789tfn-." else value for name, value in settings.items()
     }
-    model = getattr(lw, FAMILIES[options.family])(random_state=seed, max_time=options.time, **settings)
+    model = getattr(lw, FAMILIES[family])(random_state=seed, max_time=options.time, **settings)
     start = time.perf_counter()
     model.fit(train)
     fitted = time.perf_counter()
     generated = model.sample(len(train), random_state=seed)
     sampled = time.perf_counter()
-    score = model.log_likelihood(test)
+    score = model.log_likelihood(test) if hasattr(model, "log_likelihood") else None
     choices = [train.sample(min(len(test), len(train)), random_state=k).reset_index(drop=True) for k in range(5)]
     return {
         "table": table,
-        "family": options.family,
+        "family": family,
         "seed": seed,
         **settings,
         "c2st_train": judged(options.judge, generated, train, seed),
@@ -90,20 +103,22 @@ def run(table: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
         "copies": copies(generated, train),
         "copies_real": copies(test, train),
         "copies_within": float(train.duplicated(keep=False).mean()),
-        "log_likelihood": score.mean,
-        "kind": score.kind,
+        "log_likelihood": None if score is None else score.mean,
+        "kind": "none" if score is None else score.kind,
         "fit_seconds": fitted - start,
         "sample_seconds": sampled - fitted,
         "steps": model.training_record_.get("steps"),
         "stopped": model.training_record_.get("stopped"),
         "threads": torch.get_num_threads(),
+        **(panel(generated, train, test, seed) if options.metrics else {}),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="autoregressive")
-    parser.add_argument("--tables", nargs="+", default=["adult", "shoppers", "magic"])
+    parser.add_argument("--family", choices=[*sorted(FAMILIES), "all"], default="autoregressive")
+    parser.add_argument("--tables", nargs="+", choices=[*TABLES, "all"], default=["adult", "shoppers", "magic"])
+    parser.add_argument("--metrics", action="store_true", help="the library's own metrics as well")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--time", default="5m", help="the budget of one fit")
     parser.add_argument("--threads", type=int, help="torch threads")
@@ -117,18 +132,21 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     scores = ["c2st_train", "c2st_heldout", "c2st_train_equal", "copies", "copies_real", "copies_within"]
     shown = [*scores, "log_likelihood", "fit_seconds", "sample_seconds"]
-    for table in options.tables:
+    families = sorted(FAMILIES) if options.family == "all" else [options.family]
+    tables = TABLES if "all" in options.tables else options.tables
+    for table, family in itertools.product(tables, families):
         rows = []
         for seed in options.seeds:
-            rows.append(run(table, seed, options))
+            rows.append(run(table, family, seed, options))
             print(json.dumps(rows[-1]), flush=True)
             if options.json:
                 with options.json.open("a") as file:
                     file.write(json.dumps(rows[-1]) + "\n")
-        frame = pd.DataFrame(rows)[shown]
-        print(f"\n{options.family} on {table}: mean (and standard deviation) of {len(rows)} seeds")
-        for name in shown:
-            print(f"  {name:16s} {frame[name].mean():10.4f}  ({frame[name].std(ddof=0):.4f})")
+        frame = pd.DataFrame(rows)
+        print(f"\n{family} on {table}: mean (and standard deviation) of {len(rows)} seeds")
+        for name in (*shown, *(name for name in frame if name.startswith("own_"))):
+            if frame[name].notna().all():
+                print(f"  {name:24s} {frame[name].mean():10.4f}  ({frame[name].std(ddof=0):.4f})")
         published = {name: scores[table] for name, scores in PUBLISHED.items() if table in scores}
         print("  published c2st:  " + ", ".join(f"{name} {score:.3f}" for name, score in published.items()) + "\n")
 

@@ -22,7 +22,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "Autoregressive": "likewise.estimators.autoregressive",
     "BayesianNetwork": "likewise.estimators.bayesian_network",
+    "Comparison": "likewise.board.comparison",
     "DataError": "likewise.errors",
+    "GAN": "likewise.estimators.gan",
     "Generative": "likewise.estimators.generative",
     "LikewiseError": "likewise.errors",
     "ModelFileError": "likewise.errors",
@@ -31,6 +33,7 @@ _HOMES = {
     "Table": "likewise.domains.table",
     "TrainingDiverged": "likewise.errors",
     "check_generative": "likewise.estimators.checks",
+    "compare": "likewise.board.comparison",
     "families": "likewise.estimators.taxonomy",
     "load": "likewise.estimators.files",
 }
@@ -42,6 +45,8 @@ _ROOMS = ("datasets", "errors")
 if TYPE_CHECKING:
     from likewise import datasets as datasets
     from likewise import errors as errors
+    from likewise.board.comparison import Comparison as Comparison
+    from likewise.board.comparison import compare as compare
     from likewise.domains.table import Table as Table
     from likewise.errors import DataError as DataError
     from likewise.errors import LikewiseError as LikewiseError
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork as BayesianNetwork
     from likewise.estimators.checks import check_generative as check_generative
     from likewise.estimators.files import load as load
+    from likewise.estimators.gan import GAN as GAN
     from likewise.estimators.generative import Generative as Generative
     from likewise.estimators.taxonomy import families as families
     from likewise.events import Scores as Scores

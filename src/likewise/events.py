@@ -442,20 +442,24 @@ class DenseView:
         Codes are Gumbel-softmax samples (Jang et al. 2017, equation 2) at `temperature`; with `straight_through` the
         forward pass is their one-hot argmax. Values are weighted by the code that makes them present.
         """
-        out = logits.clone()
+        # Pieces put together once: writing them into one tensor would copy it, and its gradient, for every entry.
+        pieces: list[Tensor] = []
         for codes, value in zip(self.code_columns, self.value_columns, strict=True):
-            if codes.stop == codes.start:
-                continue
-            uniform = torch.rand(logits[:, codes].shape, generator=generator, device=logits.device).to(logits)
-            gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
-            soft = torch.softmax((logits[:, codes] + gumbel) / temperature, dim=1)
-            if straight_through:
-                hard = torch.nn.functional.one_hot(soft.argmax(1), soft.shape[1]).to(soft)
-                soft = hard + soft - soft.detach()
-            out[:, codes] = soft
+            present: Tensor | None = None
+            if codes.stop > codes.start:
+                own = logits[:, codes]
+                uniform = torch.rand(own.shape, generator=generator, device=own.device).to(own)
+                gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
+                soft = torch.softmax((own + gumbel) / temperature, dim=1)
+                if straight_through:
+                    hard = torch.zeros_like(soft).scatter_(1, soft.detach().argmax(1, keepdim=True), 1.0)
+                    soft = hard + soft - soft.detach()
+                pieces.append(soft)
+                present = soft[:, :1]
             if value is not None:
-                out[:, value] = logits[:, value] * soft[:, 0]
-        return out
+                own = logits[:, value : value + 1]
+                pieces.append(own if present is None else own * present)
+        return torch.cat(pieces, 1)
 
     def harden(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, E) and values (B, E) of a view: the largest indicator of each entry, values where present."""

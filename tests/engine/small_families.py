@@ -20,8 +20,12 @@ class Player:
     parameters: list[nn.Parameter]
     learning_rate: float = 1e-2
     betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
     weight_decay: float = 0.0
     steps: int = 1
+    late_steps: int | None = None
+    ema_decay: float | None = None
+    against: tuple[str, ...] = ()
 
 
 class Small(nn.Module):

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 import likewise
+from likewise.cli.compare import compare
+from likewise.cli.evaluate import evaluate
 from likewise.cli.families import families
 from likewise.cli.fit import fit
 from likewise.cli.inspect import inspect
-from likewise.cli.outcome import EXIT_CODES, Verbs
+from likewise.cli.outcome import EXIT_CODES, Verb, Verbs
 from likewise.cli.sample import sample
 from likewise.cli.score import score
 
@@ -42,8 +44,8 @@ def _likewise(
     pass
 
 
-for verb in (fit, sample, score, inspect, families):
-    app.command(epilog=EXIT_CODES)(verb)
+for verb in (compare, fit, sample, score, evaluate, inspect, families):
+    app.command(cls=Verb, epilog=EXIT_CODES)(verb)
 
 
 def main() -> None:

@@ -22,6 +22,13 @@ Json = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Writ
 Names = Annotated[
     str | None, typer.Option(metavar="A,B,C", help="The names of the columns of a text file that has no header.")
 ]
+Holdout = Annotated[
+    str, typer.Option(metavar="SHARE|FILE", help="The share of the records that no model sees, or a file of records.")
+]
+Rows = Annotated[int | None, typer.Option(min=100, help="The most records of each model to judge. [default: 20000]")]
+Target = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="The column by whose prediction the utility of records is judged.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="The seed of everything random.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Verbose = Annotated[int, typer.Option("--verbose", "-v", count=True, show_default=False, help="Say more.")]

@@ -10,17 +10,32 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from likewise.errors import DataError, LikewiseError, ModelFileError, NotSupported, TrainingDiverged
 
-EXIT_CODES = "Exit codes: 0 done, 1 failure, 2 wrong usage or unusable data, 130 interrupted with the checkpoint kept."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failure, 2 wrong usage or unusable data, 3 done but some models failed, "
+    "130 interrupted with the checkpoint kept."
+)
 
-FAILURE, UNUSABLE, INTERRUPTED = 1, 2, 130
+FAILURE, UNUSABLE, SOME_FAILED, INTERRUPTED = 1, 2, 3, 130
 
 
 class Refused(Exception):
     """What a command was asked to do does not go together, or would overwrite something."""
+
+
+class Verb(TyperCommand):
+    """One verb; `--json` without a path means stdout."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        told = []
+        for word, following in zip(args, [*args[1:], None], strict=True):
+            told.append(word)
+            if word == "--json" and (following is None or (following.startswith("-") and following != "-")):
+                told.append("-")
+        return list(super().parse_args(ctx, told))
 
 
 class Verbs(TyperGroup):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from likewise.engine.checkpoint import Checkpoints, fingerprint
 from likewise.engine.device import Precision, choose_device, choose_precision, stopwatch, trainable_copy
-from likewise.engine.learner import Learner
+from likewise.engine.learner import Learner, Observer
 from likewise.engine.moving import Average, Moving, Seat
 from likewise.engine.plan import Plan
 from likewise.engine.processes import Processes
@@ -120,7 +120,7 @@ def train(
         _lay_out(family, precision)
         seats = _seats(family, processes, device)
         learned = list(dict.fromkeys(parameter for seat in seats for parameter in seat.parameters))
-        average = Average(learned, plan.ema_decay)
+        average = Average(seats, plan.ema_decay)
         moving = Moving(family, seats, average, _generator(device, seed, "noise", processes.rank))
         standing = Standing()
         if found is not None:
@@ -155,10 +155,11 @@ def train(
             for seat in seats:
                 if len(seats) > 1:
                     seat.focus()
-                for _ in range(seat.turns):
-                    batch = records.rows(minibatches(standing.draws))
-                    pending.append((seat.name, seat.turn(batch, moving.noise, precision, rate, plan.clip)))
-                    standing.draws += 1
+                with average.in_place(seat.against):
+                    for _ in range(seat.turns if standing.cooling is None else seat.late_turns):
+                        batch = records.rows(minibatches(standing.draws))
+                        pending.append((seat.name, seat.turn(batch, moving.noise, precision, rate, plan.clip)))
+                        standing.draws += 1
             standing.step += 1
             average.update(standing.step)
 
@@ -198,6 +199,10 @@ def train(
                         figure = processes.from_first(figure, device)
                         if standing.judge(figure, plan.tolerance):
                             moving.keep_best()
+                    if isinstance(family, Observer) and processes.rank == 0:
+                        for remark in standing.note(family.remarks()):
+                            journal.write("remark", step=standing.step, text=remark)
+                            line.say(remark)
                 if standing.stale >= plan.patience and standing.stopped is None:
                     if standing.cooling is None:
                         standing.cool(early(plan, standing.step, standing.elapsed))
@@ -236,6 +241,7 @@ def train(
             stopped=standing.stopped,
             curve=tuple(standing.curve),
             rollbacks=tuple(standing.rollbacks),
+            remarks=tuple(standing.remarks),
             device=str(device),
             precision=precision.name,
             threads=torch.get_num_threads(),

@@ -20,32 +20,42 @@ class Average:
     """The exponential moving average of parameters, `a <- d a + (1 - d) w`, with `d` growing as (1 + t) / (10 + t).
 
     The growth forgets the untrained weights quickly: after t steps the average reaches back about t / 9 of them.
+    Players may have decays of their own.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], decay: float) -> None:
-        self.parameters: list[Tensor] = list(parameters)
-        self.values = [parameter.detach().clone() for parameter in parameters]
-        self.decay = decay
+    def __init__(self, seats: Sequence[Seat], decay: float) -> None:
+        own = {parameter: seat.ema_decay or decay for seat in seats for parameter in seat.parameters}
+        self.parameters: list[Tensor] = list(own)
+        self.values = [parameter.detach().clone() for parameter in own]
+        self._groups = {
+            decay: [i for i, each in enumerate(own.values()) if each == decay] for decay in dict.fromkeys(own.values())
+        }
+        place = {parameter: i for i, parameter in enumerate(own)}
+        self._of_seat = {seat.name: [place[parameter] for parameter in seat.parameters] for seat in seats}
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Takes up the weights after step number `step`, the first being 1."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.values, self.parameters, 1 - decay)
+        for longest, places in self._groups.items():
+            decay = min(longest, (1 + step) / (10 + step))
+            values, parameters = ([part[i] for i in places] for part in (self.values, self.parameters))
+            torch._foreach_lerp_(values, parameters, 1 - decay)
 
     @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within, the parameters hold their average."""
-        kept = [parameter.detach().clone() for parameter in self.parameters]
+    def in_place(self, players: Sequence[str] | None = None) -> Iterator[None]:
+        """Within, the parameters hold their average: those of some players, or all."""
+        names = self._of_seat if players is None else players
+        places = sorted({i for name in names for i in self._of_seat[name]})
+        if not places:
+            yield
+            return
+        parameters = [self.parameters[i] for i in places]
+        kept = [parameter.detach().clone() for parameter in parameters]
         try:
-            self._put(self.values)
+            _put(parameters, [self.values[i] for i in places])
             yield
         finally:
-            self._put(kept)
-
-    @torch.no_grad()
-    def _put(self, values: list[Tensor]) -> None:
-        torch._foreach_copy_(self.parameters, values)
+            _put(parameters, kept)
 
 
 class Seat:
@@ -54,6 +64,9 @@ class Seat:
     def __init__(self, family: nn.Module, player: Player, processes: Processes, device: torch.device) -> None:
         self.name = player.name
         self.turns = player.steps
+        self.late_turns = player.steps if player.late_steps is None else player.late_steps
+        self.against = tuple(player.against)
+        self.ema_decay = player.ema_decay
         self.learning_rate = player.learning_rate
         self.parameters = list(dict.fromkeys(player.parameters))
         self._family = family
@@ -67,6 +80,7 @@ class Seat:
             [{"params": group, "weight_decay": decay} for group, decay in groups if group],
             lr=player.learning_rate,
             betas=player.betas,
+            eps=player.eps,
             fused=device.type in ("cpu", "cuda", "mps"),
         )
 
@@ -164,6 +178,11 @@ class Moving:
     def _load(self, weights: Tensors) -> None:
         for name, part in self.family.state_dict().items():
             part.copy_(weights[name])
+
+
+@torch.no_grad()
+def _put(parameters: list[Tensor], values: list[Tensor]) -> None:
+    torch._foreach_copy_(parameters, values)
 
 
 def _under(prefix: str, tensors: Tensors) -> Tensors:

@@ -36,6 +36,8 @@ class TrainingRecord:
     curve : tuple of Point
     rollbacks : tuple of int
         The steps after which the fit went back to an earlier state.
+    remarks : tuple of str
+        What the family found worth telling, each with its step: that it leaves out a part of the records, say.
     device, precision, threads : where and how it was computed
     parameters : int
         The number of learned numbers.
@@ -55,6 +57,7 @@ class TrainingRecord:
     threads: int
     parameters: int
     batch_size: int
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The record as strict JSON data: numbers that are not finite become None."""
@@ -65,7 +68,7 @@ class TrainingRecord:
     def from_json(cls, data: dict[str, Any]) -> TrainingRecord:
         """The record that `to_json` wrote."""
         curve = tuple(Point(**point) for point in data["curve"])
-        return cls(**{**data, "curve": curve, "rollbacks": tuple(data["rollbacks"])})
+        return cls(**{**data, "curve": curve, "rollbacks": tuple(data["rollbacks"]), "remarks": tuple(data["remarks"])})
 
 
 def strict(data: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class Standing:
     trends: dict[str, Trend] = field(default_factory=dict)
     sums: dict[str, list[float]] = field(default_factory=dict)
     curve: list[Point] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     stopped: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -102,6 +104,16 @@ class Standing:
     def cool(self, cooling: Cooling) -> None:
         """Begins a cool-down, in which improvement is measured anew."""
         self.cooling, self.reference, self.stale = cooling, math.inf, 0
+
+    def note(self, remarks: Sequence[str]) -> list[str]:
+        """Takes up what a family remarked at this step; gives what it had not said before."""
+        fresh = [remark for remark in remarks if remark not in self._said]
+        self.remarks += [f"step {self.step}: {remark}" for remark in fresh]
+        return fresh
+
+    @property
+    def _said(self) -> set[str]:
+        return {remark.split(": ", 1)[1] for remark in self.remarks}
 
     def losses(self) -> list[tuple[int, float]]:
         """Steps and summed losses of the curve."""

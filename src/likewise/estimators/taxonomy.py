@@ -17,6 +17,7 @@ ESTIMATORS = MappingProxyType(
     {
         "autoregressive": ("likewise.estimators.autoregressive", "Autoregressive"),
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
+        "gan": ("likewise.estimators.gan", "GAN"),
     }
 )
 """Family name -> the module and the class of its estimator."""
@@ -37,6 +38,7 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "exact inference",
             "structure search and counting",
         ),
+        "gan": ("implicit", "none", "one pass", "none", "two players, by gradients"),
     }
 )
 
@@ -76,7 +78,7 @@ def families() -> tuple[FamilyCard, ...]:
     --------
     >>> import likewise as lw
     >>> [(card.name, card.likelihood, card.scores) for card in lw.families()]
-    [('autoregressive', 'explicit', True), ('bayesian_network', 'explicit', True)]
+    [('autoregressive', 'explicit', True), ('bayesian_network', 'explicit', True), ('gan', 'implicit', False)]
     """
     cards = []
     for name in FAMILIES:

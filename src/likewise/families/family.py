@@ -105,14 +105,29 @@ class ClosedFormLearner(Protocol):
 
 @dataclass(frozen=True)
 class Player:
-    """One optimiser's view of a family: which parameters it moves, and how."""
+    """One optimiser's view of a family: which parameters it moves, and how.
+
+    Attributes
+    ----------
+    learning_rate, betas, eps, weight_decay : of AdamW
+    steps, late_steps : int, int or None
+        Its turns in a step of the fit: before the cool-down, and in it (None: as many).
+    ema_decay : float or None
+        Of the average of its weights; None takes the plan's.
+    against : names of players
+        Those whose averaged weights stand in for their present ones while it takes its turns.
+    """
 
     name: str
     parameters: list[nn.Parameter]
     learning_rate: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
     weight_decay: float = 0.0
     steps: int = 1
+    late_steps: int | None = None
+    ema_decay: float | None = None
+    against: tuple[str, ...] = ()
 
 
 @runtime_checkable

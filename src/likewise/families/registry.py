@@ -11,6 +11,7 @@ FAMILIES = MappingProxyType(
     {
         "autoregressive": ("likewise.families.autoregressive.family", "AutoregressiveFamily"),
         "bayesian_network": ("likewise.families.bayesian_network.family", "BayesianNetworkFamily"),
+        "gan": ("likewise.families.gan.family", "GANFamily"),
     }
 )
 """Name -> the module and the class of the family."""

@@ -8,14 +8,21 @@ from torch import nn
 
 from likewise.errors import NotSupported
 from likewise.events import Columns, Grid, Layout, Sequence
+from likewise.networks.dense import DenseCritic, DenseGenerator
 from likewise.networks.prefix import PrefixNetwork
 
-Role = Literal["causal"]
+Role = Literal["causal", "generator", "critic"]
 
 ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("causal", Columns): PrefixNetwork,
     ("causal", Grid): PrefixNetwork,
     ("causal", Sequence): PrefixNetwork,
+    ("generator", Columns): DenseGenerator,
+    ("generator", Grid): DenseGenerator,
+    ("generator", Sequence): DenseGenerator,
+    ("critic", Columns): DenseCritic,
+    ("critic", Grid): DenseCritic,
+    ("critic", Sequence): DenseCritic,
 }
 
 

@@ -168,6 +168,10 @@ class Table(Domain):
                 vectors[facts.name] = columns.conform(facts, vector)
         return self._batch(vectors, size, blanks)
 
+    def vectors(self, records: Any) -> dict[str, Vector]:
+        """The columns of records that were modelled or constant in training, in the families of training."""
+        return self._read(records, partial=False)[0]
+
     def _read(self, records: Any, partial: bool) -> tuple[dict[str, Vector], int]:
         """Vectors by column, in the families of training."""
         source = self.read(records)

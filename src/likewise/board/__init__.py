@@ -1,0 +1,1 @@
+"""Several models side by side: fitted within one budget, judged on held-out records, ranked, and described in words."""

@@ -1,0 +1,188 @@
+"""What a report shows: the facts of a comparison as texts, numbers and arrays, free of models and data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from likewise.metrics.features import Column
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a model learned by gradients.
+
+    Attributes
+    ----------
+    steps : float array (points,)
+    losses : player -> float array (points,)
+        The mean loss of each player since the point before, NaN where there is none.
+    figure : float array (points,)
+        The validation figure on held-out training records, lower is better; NaN where it was not measured.
+    best_step : int or None
+        The step of the weights kept.
+    stopped : str
+        Why the fit ended: "max_steps", "max_time", "plateau" or "worsening".
+    remarks : tuple of str
+        What was noticed on the way, such as modes that were lost.
+    """
+
+    steps: Floats
+    losses: Mapping[str, Floats]
+    figure: Floats
+    best_step: int | None = None
+    stopped: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Curve | None:
+        """The curve of a model's training record, as JSON data; None where it has fewer than two points.
+
+        Examples
+        --------
+        >>> points = [{"step": 10, "losses": {"model": 2.0}, "figure": None}]
+        >>> points += [{"step": 20, "losses": {"model": 1.0}, "figure": 1.5}]
+        >>> Curve.of({"curve": points, "best_step": 20, "stopped": "max_steps"}).figure
+        array([nan, 1.5])
+        """
+        points = record.get("curve", ())
+        if len(points) < 2:
+            return None
+        players = sorted({player for point in points for player in point["losses"]})
+        return cls(
+            steps=np.array([point["step"] for point in points], np.float64),
+            losses={player: _floats(point["losses"].get(player) for point in points) for player in players},
+            figure=_floats(point["figure"] for point in points),
+            best_step=record.get("best_step"),
+            stopped=str(record.get("stopped", "")),
+            remarks=tuple(record.get("remarks", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A generated record that the two-sample classifier took for generated, beside its nearest training record.
+
+    Attributes
+    ----------
+    suspicion : float
+        The classifier's probability, out of fold, that the record is generated.
+    record, nearest : column -> text
+        Their cells, as a person reads them; "" where missing.
+    distance : float or None
+        Between the two, in the metrics' space.
+    """
+
+    suspicion: float
+    record: Mapping[str, str]
+    nearest: Mapping[str, str]
+    distance: float | None = None
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """One model, or one of the three reference rows.
+
+    Attributes
+    ----------
+    row : mapping
+        The row of the comparison, as its JSON has it: `model`, `family`, `status`, `c2st_heldout`, `c2st_heldout_low`,
+        ..., None where there is no figure, and `reasons` (field -> why). References have `family` "reference" and
+        `model` "real", "independent" or "copy".
+    verdict : str
+        In plain words.
+    columns : tuple of Column
+        Generated records, in the order of the real columns; empty where there are none.
+    marginal_errors : column -> error in [0, 1]
+    worst_pairs : tuple of (column, column, error), the worst first
+    tells : tuple of (column, share of importance), the largest first
+        Which columns gave the model away to the two-sample classifier against training records.
+    suspects : tuple of Suspect, the most suspicious first
+    curve : Curve or None
+        None where the model was not learned by gradients.
+    settings : name -> text
+        The parameters it was fitted with.
+    """
+
+    row: Row
+    verdict: str
+    columns: tuple[Column, ...] = ()
+    marginal_errors: Mapping[str, float] = field(default_factory=dict)
+    worst_pairs: tuple[tuple[str, str, float], ...] = ()
+    tells: tuple[tuple[str, float], ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    curve: Curve | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the row's model."""
+        return str(self.row["model"])
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that a report shows.
+
+    Attributes
+    ----------
+    data : str
+        The name of the records, such as "penguins.csv".
+    n_training, n_held_out, n_evaluated : int
+        Records that models learned from; records kept from them; records of each side that the metrics looked at.
+    split : str
+        How held-out records were chosen, a sentence.
+    models : tuple of ModelReport
+        Those that finished, the best first.
+    references : tuple of ModelReport
+        Fresh real records, independent columns, a copy of the training set.
+    failures : tuple of (model, sentence)
+    training, held_out : tuple of Column
+        Real records, the same columns in the same order; at most some ten thousand of them are of use.
+    schema : tuple of mappings
+        The rows of `Table.describe()`.
+    notes : tuple of str
+        What the reader guessed on the way, and what else should be known.
+    ranking : str
+        The rule by which models are ordered, in a sentence or two.
+    command : str
+        The command that does all this again.
+    seed : int
+    created : str
+        Date and time, ISO 8601.
+    seconds : float or None
+        How long the whole comparison took.
+    machine, versions : tuple of (name, text)
+        Processor, cores, memory, ...; python, likewise, torch, ...
+    """
+
+    data: str
+    n_training: int
+    n_held_out: int
+    n_evaluated: int
+    split: str
+    models: tuple[ModelReport, ...]
+    references: tuple[ModelReport, ...]
+    failures: tuple[tuple[str, str], ...]
+    training: tuple[Column, ...]
+    held_out: tuple[Column, ...]
+    schema: tuple[Row, ...]
+    ranking: str
+    command: str
+    seed: int
+    created: str
+    machine: tuple[tuple[str, str], ...]
+    versions: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+def _floats(numbers: Any) -> Floats:
+    """Numbers with NaN for None."""
+    return np.array([np.nan if number is None else number for number in numbers], np.float64)

@@ -1,0 +1,116 @@
+"""What the report says in sentences of its own."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
+from likewise.board.report.data import ModelReport, ReportData
+from likewise.board.report.measures import plain, value_of
+
+REFERENCE_NAMES = {
+    "real": "Fresh real records",
+    "independent": "Independent columns",
+    "copy": "Copy of the training set",
+}
+
+KINDS = {
+    "exact": "exact",
+    "bound": "a lower bound: the true figure is at least this",
+    "estimate": "an estimate",
+    "unnormalised": "without its constant: not comparable with others",
+}
+
+STOPPED = {
+    "max_steps": "ended after the steps it was given",
+    "max_time": "ended after the time it was given",
+    "plateau": "ended when held-out records no longer improved",
+    "worsening": "ended when held-out records became worse",
+}
+
+
+def title_of(model: ModelReport) -> str:
+    """The name under which a row is shown."""
+    if model.row.get("family") == "reference":
+        return REFERENCE_NAMES.get(model.name, model.name)
+    return model.name
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter.
+
+    Examples
+    --------
+    >>> sentence("hard to tell from real")
+    'Hard to tell from real'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def soft(name: str) -> Markup:
+    """A name that may be broken after the signs that join its parts.
+
+    Examples
+    --------
+    >>> print(soft("bill_length_mm"))
+    bill_<wbr>length_<wbr>mm
+    """
+    return Markup(re.sub(r"([_./-])(?=.)", r"\1<wbr>", str(escape(name))))
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names differ only in how they are written.
+
+    Examples
+    --------
+    >>> same("bayesian_network", "BayesianNetwork")
+    True
+    """
+    first, second = ("".join(letter for letter in text.lower() if letter.isalnum()) for text in (one, other))
+    return first == second
+
+
+def date(text: str) -> str:
+    """An ISO date and time for people to read; another text as it is.
+
+    Examples
+    --------
+    >>> date("2026-11-21T10:05:00+00:00")
+    '2026-11-21, 10:05'
+    """
+    try:
+        return f"{datetime.fromisoformat(text):%Y-%m-%d, %H:%M}"
+    except ValueError:
+        return text
+
+
+def lead(data: ReportData) -> str:
+    """The finding in a sentence or two."""
+    ranked = [model for model in data.models if value_of(model.row, "c2st_heldout") is not None]
+    if not ranked:
+        return "No model finished."
+    best = ranked[0]
+    text = f"{sentence(best.name)} comes first with a fidelity of {_fidelity(best)} on held-out records"
+    near = [model.name for model in ranked[1:] if _reaches(model, best)]
+    if near:
+        names = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} and {near[-1]}"
+        text += f", within the reach of {names}"
+    references = {model.name: model for model in data.references if value_of(model.row, "c2st_heldout") is not None}
+    if {"real", "independent"} <= references.keys():
+        real, independent = references["real"], references["independent"]
+        text += f"; fresh real records would have {_fidelity(real)}, independent columns {_fidelity(independent)}"
+        if _reaches(independent, best):
+            return f"{text}. So few held-out records hardly tell models from independent columns."
+    return f"{text}."
+
+
+def _fidelity(model: ModelReport) -> str:
+    return plain(model.row["c2st_heldout"])
+
+
+def _reaches(model: ModelReport, best: ModelReport) -> bool:
+    """Whether a model's interval overlaps that of the best."""
+    low, high = value_of(best.row, "c2st_heldout_low"), value_of(model.row, "c2st_heldout_high")
+    return low is not None and high is not None and high >= low

@@ -1,0 +1,41 @@
+"""What is told while a comparison runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class Watcher:
+    """Hears of every step of a comparison; this one keeps silent."""
+
+    def begin(self, names: Sequence[str]) -> None:
+        """The rows to come, in order."""
+
+    def stage(self, name: str, stage: str, budget: float | None = None) -> None:
+        """A row enters a stage: "fitting" (with its seconds, where limited), "sampling" or "measuring"."""
+
+    def done(self, row: Mapping[str, Any], again: bool = False) -> None:
+        """A row is finished; `again` where it was found finished."""
+
+    def end(self) -> None:
+        """Nothing more is to come, or the comparison was interrupted."""
+
+
+class Lines(Watcher):
+    """One line a step on stderr."""
+
+    def stage(self, name: str, stage: str, budget: float | None = None) -> None:
+        self._say(f"{name}: {stage}" + (f" for at most {budget:.0f} s" if budget is not None else ""))
+
+    def done(self, row: Mapping[str, Any], again: bool = False) -> None:
+        if row["status"] == "failed":
+            self._say(f"{row['model']}: failed: {row['reason']}")
+        else:
+            score = row["c2st_heldout"]
+            found = "no score" if score is None else f"two-sample score {score:.3f} against held-out records"
+            self._say(f"{row['model']}: {found}{' (as before)' if again else ''}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

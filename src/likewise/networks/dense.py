@@ -1,0 +1,124 @@
+"""Networks on the dense view of an event: from noise to records, and from records to a number."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from likewise.events import DenseView, Event
+
+
+class DenseResidual(nn.Module):
+    """h + W2 s(W1 s(h)) with s the leaky rectifier: no normalisation, and the identity at first."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, width)
+        self.second = nn.Linear(width, width)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        change: Tensor = self.second(F.leaky_relu(self.first(F.leaky_relu(h, 0.2)), 0.2))
+        return h + change
+
+
+class DenseGenerator(nn.Module):
+    """Noise (B, latent) to numbers (B, outputs), by residual layers.
+
+    Parameters
+    ----------
+    event : Event
+    latent, width, layers, outputs : int
+        Dimensions of the noise, units of a layer, number of residual layers, numbers given.
+    """
+
+    def __init__(self, event: Event, latent: int, width: int, layers: int, outputs: int) -> None:
+        super().__init__()
+        self.enter = nn.Linear(latent, width)
+        self.layers = nn.ModuleList(DenseResidual(width) for _ in range(layers))
+        self.leave = nn.Linear(width, outputs)
+
+    def forward(self, noise: Tensor) -> Tensor:
+        h = self.enter(noise)
+        for layer in self.layers:
+            h = layer(h)
+        out: Tensor = self.leave(F.leaky_relu(h, 0.2))
+        return out
+
+
+class DenseFeatures(nn.Module):
+    """What a critic sees of the dense view: indicators of codes, and smooth steps and bumps of values.
+
+    A value becomes itself, `bumps` logistic steps and as many Gaussian bumps over [-3, 3] normal scores, all of them 0
+    where no value is present: fine detail of a marginal is then a linear function of them.
+    """
+
+    def __init__(self, event: Event, bumps: int) -> None:
+        super().__init__()
+        view = DenseView(event)
+        places = [i for i, column in enumerate(view.value_columns) if column is not None]
+        self.codes = [c for columns in view.code_columns for c in range(columns.start, columns.stop)]
+        self.values = [column for column in view.value_columns if column is not None]
+        # A value whose entry has one code is always present: its gate is the constant column behind the view.
+        gates = [view.code_columns[i] for i in places]
+        self.gates = [gate.start if gate.stop > gate.start else view.size for gate in gates]
+        self.centres = nn.Buffer(torch.linspace(-3, 3, bumps))
+        self.sharpness = (bumps - 1) / 6
+        self.size = len(self.codes) + len(places) * (2 * bumps + 1)
+
+    def forward(self, dense: Tensor) -> Tensor:
+        """Features (B, size) of a dense view, which may be relaxed."""
+        if not self.values:
+            return dense
+        values = dense[:, self.values].unsqueeze(-1)
+        distance = (values.clamp(-8, 8) - self.centres) * self.sharpness
+        smooth = torch.cat([values, torch.sigmoid(2 * distance), torch.exp(-0.5 * distance**2)], -1)
+        present = F.pad(dense, (0, 1), value=1.0)[:, self.gates].unsqueeze(-1)
+        return torch.cat([dense[:, self.codes], (smooth * present).flatten(1)], 1)
+
+
+class DenseCritic(nn.Module):
+    """A number for each pack of `pack` records, from their features side by side (Lin et al. 2018 for packs).
+
+    Parameters
+    ----------
+    event : Event
+    width, layers, bumps, pack : int
+    dropout : float
+        Of the last layer.
+    """
+
+    def __init__(
+        self, event: Event, width: int, layers: int, bumps: int = 16, pack: int = 1, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.pack, self.dropout = pack, dropout
+        self.features = DenseFeatures(event, bumps)
+        self.enter = nn.Linear(pack * self.features.size, width)
+        self.layers = nn.ModuleList(DenseResidual(width) for _ in range(layers))
+        self.leave = nn.Linear(width, 1)
+
+    def packed(self, dense: Tensor) -> Tensor:
+        """Features (B // pack, pack * size) of records in packs; those that fill no pack are left out."""
+        if len(dense) < self.pack:
+            dense = dense[torch.arange(self.pack, device=dense.device) % len(dense)]
+        packs = len(dense) // self.pack
+        features: Tensor = self.features(dense[: packs * self.pack])
+        return features.reshape(packs, -1)
+
+    def judge(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The number (N,) of packs given as features (N, pack * size)."""
+        h = self.enter(features)
+        for layer in self.layers:
+            h = layer(h)
+        h = F.leaky_relu(h, 0.2)
+        if self.training and self.dropout > 0:
+            keep = torch.rand(h.shape, generator=generator, device=h.device) >= self.dropout
+            h = h * (keep / (1 - self.dropout))
+        out: Tensor = self.leave(h)
+        return out.squeeze(1)
+
+    def forward(self, dense: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self.judge(self.packed(dense), generator)
