@@ -30,7 +30,9 @@ FIELDS = (
 
 
 def records(size: int = 400, seed: int = 0) -> pd.DataFrame:
-    return lw.datasets.toy("mixed").sample(size, random_state=seed)
+    """A category, an amount, a count, and a number that nearly follows from the count."""
+    frame = lw.datasets.toy("mixed").sample(size, random_state=seed)
+    return frame.assign(price=3 * frame["visits"] + np.random.default_rng(seed).normal(size=size).round(2))
 
 
 class Broken:
@@ -88,9 +90,9 @@ def test_a_failure_is_contained_and_told(found):
 def test_the_references_are_in_their_place(found):
     real, independent, copied = found.rows[-3:]
     assert real["score"] > 0.6
-    assert independent["score"] < real["score"]
+    assert independent["score"] < real["score"] - 0.3
     assert independent["pair_error"] > real["pair_error"]
-    assert "independent of each other" in independent["verdict"]
+    assert "its columns" in independent["verdict"]
     assert copied["closer_to_train"] > 0.95
     assert copied["exact_copies"] == 1.0
     assert copied["score"] == 0.0
@@ -134,8 +136,8 @@ def test_the_board_fits_80_columns(found):
 def test_models_are_saved_where_the_rows_say(found, folder):
     path = Path(found.rows[0]["path"])
     assert path == folder / "models" / "network.safetensors"
-    assert lw.load(path).sample(2).shape == (2, 3)
-    assert pd.read_parquet(folder / "samples" / "network.parquet").shape == (300, 3)
+    assert lw.load(path).sample(2).shape == (2, 4)
+    assert pd.read_parquet(folder / "samples" / "network.parquet").shape == (300, 4)
 
 
 def test_what_is_finished_is_not_done_again_and_the_board_is_the_same(found, folder, monkeypatch):
@@ -188,7 +190,7 @@ class Killer(Watcher):
         if row["model"] == "bayesian_network":
             os.kill(os.getpid(), signal.SIGKILL)
 
-run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"], max_time=4,
+run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"], max_time=2,
     holdout=0.3, target=None, samples=None, random_state=0, folder="kept", overwrite=False, max_rows=100, device="auto",
     domain=None, watcher=Killer())
 """
@@ -205,7 +207,7 @@ def test_a_killed_comparison_goes_on(tmp_path, monkeypatch):
 
     def again() -> lw.Comparison:
         return lw.compare(
-            lw.datasets.toy("mixed").sample(240, random_state=0), max_time=4, holdout=0.3, max_rows=100,
+            lw.datasets.toy("mixed").sample(240, random_state=0), max_time=2, holdout=0.3, max_rows=100,
             families=["bayesian_network", "autoregressive"], folder=tmp_path / "kept",
         )  # fmt: skip
 

@@ -20,11 +20,11 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def ring() -> lw.Comparison:
     toy = lw.datasets.toy("ring")
-    train, held_out, fresh = (toy.sample(size, random_state=i) for i, size in enumerate((1200, 600, 1200)))
+    train, held_out, fresh = (toy.sample(size, random_state=i) for i, size in enumerate((700, 400, 700)))
     rng = np.random.default_rng(0)
     samples = {name: make(train, fresh, rng) for name, make in PLANTED.items()}
     honest = {"network": lw.BayesianNetwork(random_state=0)}
-    return lw.compare(train, families=honest, samples=samples, holdout=held_out, max_rows=1200)
+    return lw.compare(train, families=honest, samples=samples, holdout=held_out, max_rows=700)
 
 
 def test_every_bad_generator_stands_below_the_honest_model(ring):

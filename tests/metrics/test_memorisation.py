@@ -53,13 +53,23 @@ def test_a_share_of_copies_moves_the_figure_by_half_of_it(held_out):
     assert panel.exact_copies.value == pytest.approx(0.2)
 
 
-def test_ties_of_coarse_records_count_half():
-    def coarse(rows: int, seed: int) -> np.ndarray:
-        return np.random.default_rng(seed).integers(0, 2, (rows, 3)).astype(np.float32)
+def coarse(rows: int, seed: int, levels: int = 2) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, levels, (rows, 3)).astype(np.float32)
 
+
+def test_records_that_are_equally_near_count_each_its_part():
     panel = found(coarse(500, 0), coarse(400, 1), coarse(100, 2))
-    assert panel.closer_to_train.value == pytest.approx(0.5)
+    assert panel.closer_to_train.value == pytest.approx(0.5, abs=0.03)
     assert panel.exact_copies.value == panel.exact_copies_real.value == 1.0
+
+
+@pytest.mark.parametrize("levels", [3, 6, 12])
+def test_coarse_records_of_an_honest_model_are_not_closer_to_training(levels):
+    values = [
+        found(coarse(300, 3 * k, levels), coarse(300, 3 * k + 1, levels), coarse(100, 3 * k + 2, levels))
+        .closer_to_train.value for k in range(60)
+    ]  # fmt: skip
+    assert np.mean(values) == pytest.approx(0.5, abs=3 * np.std(values) / np.sqrt(60))
 
 
 def test_the_interval_holds_one_half_nineteen_times_in_twenty():

@@ -169,7 +169,7 @@ def clock(seconds: float) -> str:
     Examples
     --------
     >>> clock(4.26), clock(65), clock(3700)
-    ('4.3s', '1m05s', '1h02m')
+    ('4.3s', '1m05s', '1h01m')
     """
     if seconds < 60:
         return f"{seconds:.1f}s"

@@ -24,7 +24,7 @@ class Reference:
     held_out: Source
 
 
-REPEATS, FEW = 8, 1000
+REPEATS, FEW = 4, 1000
 """How often few held-out records are halved anew, so that the score of real ones is no matter of luck, and how few."""
 
 

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
-from likewise.metrics.distances import neighbours
+from likewise.metrics.distances import neighbours, squared
 from likewise.metrics.interval import Interval, NoFigure, clustered, share
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+ALIKE = 1e-5
+"""The relative difference up to which two distances are the same."""
 
 NEAR = 1.0 / 3.0
 """A near copy is at most so far from its nearest training record, in distances to the second nearest."""
@@ -47,9 +51,9 @@ def memorisation(points: tuple[Array, Array, Array], keys: tuple[Array, Array, A
 
     Training and held-out records are seldom equally many, and a part of the training records would hide copies of the
     rest. So the nearest of all of both is looked for. Where nothing was memorised the two sets are exchangeable and the
-    nearest record is one of training with the probability w0 = n / (n + m), and so counts a tie; where a share of the
-    records is copied, that share always is. The share w of training among the nearest is therefore given as
-    1/2 + (w - w0) / (1 - w0) / 2, which is w itself for sets of one size.
+    nearest record is one of training with the probability w0 = n / (n + m), and of several that are equally near each
+    counts its part; where a share of the records is copied, that share always is. The share w of training among the
+    nearest is therefore given as 1/2 + (w - w0) / (1 - w0) / 2, which is w itself for sets of one size.
 
     Parameters
     ----------
@@ -78,8 +82,14 @@ def memorisation(points: tuple[Array, Array, Array], keys: tuple[Array, Array, A
     to_training, which = neighbours(made, among, 2)
     to_held_out, other = neighbours(made, held_out)
     expected = len(training) / (len(training) + len(held_out))
+    near, far = to_training[:, 0], to_held_out[:, 0]
+    nearer, tied = near <= far, np.flatnonzero(np.isclose(near, far, rtol=ALIKE, atol=0.0))
+    won = nearer.astype(np.float64)
+    if len(tied):
+        counts = [_within(made[tied], side, near[tied]) for side in (training, held_out)]
+        won[tied] = counts[0] / (counts[0] + counts[1])
     return Memorisation(
-        closer_to_train=_closer(to_training[:, 0], to_held_out[:, 0], which[:, 0], other[:, 0], expected),
+        closer_to_train=_closer(won, np.where(nearer, which[:, 0], -1 - other[:, 0]), expected),
         exact_copies=share(np.isin(keys[0], keys[1])),
         exact_copies_real=share(np.isin(keys[2], keys[1])),
         near_copies=share(_near(to_training)),
@@ -92,9 +102,15 @@ def _near(distances: Array) -> Array:
     return near
 
 
-def _closer(near: Array, far: Array, which: Array, other: Array, expected: float) -> Interval:
+def _within(points: Array, among: Array, distances: Array) -> Array:
+    """How many of the others are at most so far from each point; at least the one that is nearest."""
+    limits = torch.from_numpy(distances**2 * (1.0 + ALIKE)).float()
+    counts: Array = np.empty(len(points))
+    for rows, piece in squared(points, among):
+        counts[rows] = (piece <= limits[rows, None]).sum(1).numpy()
+    return np.maximum(counts, 1.0)
+
+
+def _closer(won: Array, winner: Array, expected: float) -> Interval:
     """The interval takes records that share their nearest real record as one unit: they win or lose together."""
-    alike = np.isclose(near, far, rtol=1e-5, atol=0.0)
-    won = np.where(alike, expected, near < far)
-    scaled = 0.5 + 0.5 * (won - expected) / (1.0 - expected)
-    return clustered(scaled, np.where(near <= far, which, -1 - other), 0.0, 1.0)
+    return clustered(0.5 + 0.5 * (won - expected) / (1.0 - expected), winner, 0.0, 1.0)
