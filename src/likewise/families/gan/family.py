@@ -97,7 +97,7 @@ class GANFamily(Family):
         temperature: float = 0.7,
         start: Start = "tree",
         pair_weight: float = 1.0,
-        candidates: int = 8,
+        candidates: int = 16,
         latent: int = 64,
         width: int = 256,
         layers: int = 2,
