@@ -48,6 +48,8 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     assert result.panel is not None
     if result.family == REFERENCE and result.name == REAL:
         return f"{looks(result)}: what fresh real records score, and the most that a model can be asked for"
+    if result.family == REFERENCE and result.name == INDEPENDENT:
+        return f"{looks(result)}: what a model scores that knows each column and not how they depend on each other"
     if standing.copy:
         return _copied(result.panel, standing)
     real = references.get(REAL)

@@ -98,7 +98,7 @@ class GAN(Generative):
         temperature: float = 0.7,
         start: Literal["tree", "marginals"] = "tree",
         pair_weight: float = 1.0,
-        candidates: int = 8,
+        candidates: int = 16,
         latent: int = 64,
         width: int = 256,
         layers: int = 2,

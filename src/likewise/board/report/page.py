@@ -36,7 +36,7 @@ def render(data: ReportData) -> str:
     )
     environment.filters |= {"number": number, "percent": percent, "duration": duration}
     environment.filters |= {"sentence": wording.sentence, "date": wording.date, "soft": wording.soft}
-    environment.filters["fidelity"] = lambda row: value_of(row, "c2st_heldout")
+    environment.filters["score"] = lambda row: value_of(row, "score")
     environment.globals |= {"dash": DASH, "value_of": value_of, "colours": COLOURS, "same": wording.same}
     real = sections.real_columns(data)
     names, mirrors = sections.mirrors(data, real)

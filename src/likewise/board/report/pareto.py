@@ -1,4 +1,4 @@
-"""Fidelity against time."""
+"""Score against time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from likewise.board.report.drawing import INK, QUIET, RULE, draw
 _WIDTH, _HEIGHT = 400.0, 270.0
 
 _REACH = (-0.03, 1.06)
-"""From where to where fidelity is drawn."""
+"""From where to where score is drawn."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Mark:
     model: str
     colour: str
     seconds: float
-    fidelity: float
+    score: float
     low: float
     high: float
 
 
 def pareto(marks: Sequence[Mark], lines: Sequence[tuple[str, float]], what: str, name: str) -> Markup:
-    """Fidelity against seconds: marks with their intervals, the frontier, and a line for each reference row."""
-    front = [marks[index] for index in frontier([m.seconds for m in marks], [m.fidelity for m in marks])]
+    """Score against seconds: marks with their intervals, the frontier, and a line for each reference row."""
+    front = [marks[index] for index in frontier([m.seconds for m in marks], [m.score for m in marks])]
 
     def paint(figure: Figure) -> None:
         axes = figure.add_axes((0.07, 0.09, 0.75, 0.9))
@@ -48,14 +48,14 @@ def pareto(marks: Sequence[Mark], lines: Sequence[tuple[str, float]], what: str,
             axes.text(1.01, level, label, transform=axes.get_yaxis_transform(), color=QUIET, fontsize=10, va="center")
         axes.step(
             [*(mark.seconds for mark in front), right],
-            [*(mark.fidelity for mark in front), front[-1].fidelity],
+            [*(mark.score for mark in front), front[-1].score],
             where="post",
             color=RULE,
             linewidth=1.4,
         )
         for mark in marks:
             axes.vlines(mark.seconds, mark.low, mark.high, color=mark.colour, linewidth=1.8)
-            axes.plot([mark.seconds], [mark.fidelity], "o", color=mark.colour, markersize=8)
+            axes.plot([mark.seconds], [mark.score], "o", color=mark.colour, markersize=8)
         _label(axes, marks, [level for _, level in lines])
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if right / left < 300 else (1.0,)))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -65,12 +65,12 @@ def pareto(marks: Sequence[Mark], lines: Sequence[tuple[str, float]], what: str,
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.spines["left"].set_visible(False)
 
-    parts = [f"{mark.model} {mark.fidelity:.2f} in {duration(mark.seconds)}" for mark in marks]
-    alt = f"Fidelity on held-out records against {what}: {'; '.join(parts)}. On the frontier: "
+    parts = [f"{mark.model} {mark.score:.2f} in {duration(mark.seconds)}" for mark in marks]
+    alt = f"Score against {what}: {'; '.join(parts)}. On the frontier: "
     return draw(paint, _WIDTH, _HEIGHT, name=name, alt=alt + ", ".join(mark.model for mark in front) + ".")
 
 
-def frontier(seconds: Sequence[float], fidelity: Sequence[float]) -> list[int]:
+def frontier(seconds: Sequence[float], score: Sequence[float]) -> list[int]:
     """The positions of those that no other beats in both, from the fastest on.
 
     Examples
@@ -79,8 +79,8 @@ def frontier(seconds: Sequence[float], fidelity: Sequence[float]) -> list[int]:
     [0, 1, 3]
     """
     found: list[int] = []
-    for index in sorted(range(len(seconds)), key=lambda i: (seconds[i], -fidelity[i])):
-        if not found or fidelity[index] > fidelity[found[-1]]:
+    for index in sorted(range(len(seconds)), key=lambda i: (seconds[i], -score[i])):
+        if not found or score[index] > score[found[-1]]:
             found.append(index)
     return found
 
@@ -114,10 +114,10 @@ def _label(axes: Axes, marks: Sequence[Mark], levels: Sequence[float]) -> None:
     """Names beside the marks, each in that corner where it covers least of what is there already."""
     left, right = np.log(axes.get_xlim())
     across = [float((np.log(mark.seconds) - left) / (right - left)) for mark in marks]
-    up = [(mark.fidelity - _REACH[0]) / (_REACH[1] - _REACH[0]) for mark in marks]
+    up = [(mark.score - _REACH[0]) / (_REACH[1] - _REACH[0]) for mark in marks]
     lines = [(level - _REACH[0]) / (_REACH[1] - _REACH[0]) for level in levels]
     taken = [(x - 0.015, y - 0.02, x + 0.015, y + 0.02) for x, y in zip(across, up, strict=True)]
-    steps = frontier([mark.seconds for mark in marks], [mark.fidelity for mark in marks])
+    steps = frontier([mark.seconds for mark in marks], [mark.score for mark in marks])
     taken += [(across[b] - 0.01, up[a], across[b] + 0.01, up[b]) for a, b in itertools.pairwise(steps)]
     for mark, x, y in sorted(zip(marks, across, up, strict=True), key=lambda item: -item[2]):
         wide, tall = 0.019 * len(mark.model), 0.05

@@ -90,24 +90,24 @@ def leaderboard(data: ReportData) -> Board:
 
 
 def times(data: ReportData) -> list[Figure]:
-    """Fidelity against the time to fit and the time to sample, where there is any."""
+    """Score against the time to fit and the time to sample, where there is any."""
     lines = [
         (title, level)
         for name, title in (("real", "fresh real\nrecords"), ("independent", "independent\ncolumns"))
         for report in data.references
-        if report.name == name and (level := value_of(report.row, "c2st_heldout")) is not None
+        if report.name == name and (level := value_of(report.row, "score")) is not None
     ]
     figures = []
     for field, what in (("fit_seconds", "time to fit"), ("sample_seconds", "time to sample")):
         marks = []
         for index, report in enumerate(data.models):
-            seconds, fidelity = value_of(report.row, field), value_of(report.row, "c2st_heldout")
-            if seconds is not None and fidelity is not None:
-                low, high = (value_of(report.row, f"c2st_heldout_{end}") for end in ("low", "high"))
-                low, high = (fidelity if end is None else end for end in (low, high))
-                marks.append(Mark(report.name, model_colour(index), max(seconds, 1e-4), fidelity, low, high))
+            seconds, score = value_of(report.row, field), value_of(report.row, "score")
+            if seconds is not None and score is not None:
+                low, high = (value_of(report.row, f"score_{end}") for end in ("low", "high"))
+                low, high = (score if end is None else end for end in (low, high))
+                marks.append(Mark(report.name, model_colour(index), max(seconds, 1e-4), score, low, high))
         if marks:
-            figures.append(Figure(pareto(marks, lines, what, f"time-{field}"), f"Fidelity against {what}", None))
+            figures.append(Figure(pareto(marks, lines, what, f"time-{field}"), f"Score against {what}", None))
     return figures
 
 

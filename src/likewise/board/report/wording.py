@@ -88,29 +88,29 @@ def date(text: str) -> str:
 
 def lead(data: ReportData) -> str:
     """The finding in a sentence or two."""
-    ranked = [model for model in data.models if value_of(model.row, "c2st_heldout") is not None]
+    ranked = [model for model in data.models if value_of(model.row, "score") is not None]
     if not ranked:
         return "No model finished."
     best = ranked[0]
-    text = f"{sentence(best.name)} comes first with a fidelity of {_fidelity(best)} on held-out records"
+    text = f"{sentence(best.name)} comes first with a score of {_score(best)}"
     near = [model.name for model in ranked[1:] if _reaches(model, best)]
     if near:
         names = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} and {near[-1]}"
         text += f", within the reach of {names}"
-    references = {model.name: model for model in data.references if value_of(model.row, "c2st_heldout") is not None}
+    references = {model.name: model for model in data.references if value_of(model.row, "score") is not None}
     if {"real", "independent"} <= references.keys():
         real, independent = references["real"], references["independent"]
-        text += f"; fresh real records would have {_fidelity(real)}, independent columns {_fidelity(independent)}"
+        text += f"; fresh real records would have {_score(real)}, independent columns {_score(independent)}"
         if _reaches(independent, best):
-            return f"{text}. So few held-out records hardly tell models from independent columns."
+            return f"{text}. So few records hardly tell models from independent columns."
     return f"{text}."
 
 
-def _fidelity(model: ModelReport) -> str:
-    return plain(model.row["c2st_heldout"])
+def _score(model: ModelReport) -> str:
+    return plain(model.row["score"])
 
 
 def _reaches(model: ModelReport, best: ModelReport) -> bool:
     """Whether a model's interval overlaps that of the best."""
-    low, high = value_of(best.row, "c2st_heldout_low"), value_of(model.row, "c2st_heldout_high")
+    low, high = value_of(best.row, "score_low"), value_of(model.row, "score_high")
     return low is not None and high is not None and high >= low

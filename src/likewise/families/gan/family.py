@@ -26,6 +26,9 @@ SAMPLE_TILE = 8192
 MONITORED = 4096
 """Generated records that a validation looks at."""
 
+MONITORED_CANDIDATES = 4
+"""Candidates of each of them, at most: more would make validations dear."""
+
 GAMMA_FALL, GAMMA_TURNS = 10.0, 2000
 """How far gamma falls, in the course of how many turns of the critic, under penalties r1 and r1r2."""
 
@@ -97,7 +100,7 @@ class GANFamily(Family):
         temperature: float = 0.7,
         start: Start = "tree",
         pair_weight: float = 1.0,
-        candidates: int = 8,
+        candidates: int = 16,
         latent: int = 64,
         width: int = 256,
         layers: int = 2,
@@ -285,7 +288,7 @@ class GANFamily(Family):
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """The composite code length of held-out records under generated ones, see `Monitor`."""
-        drawn = self._draw(MONITORED, generator)
+        drawn = self._draw(MONITORED, min(self.candidates, MONITORED_CANDIDATES), generator)
         codes, values = self._view.harden(drawn)
         findings = self.monitor.judge(batch, codes, values)
         self._remarks = []
@@ -319,19 +322,19 @@ class GANFamily(Family):
         sizes = [min(tile, size - start) for start in range(0, size, tile)]
         if not sizes:
             return Batch.unknown(self.event, 0)
-        drawn = torch.cat([self._draw(part, generator) for part in sizes])
+        drawn = torch.cat([self._draw(part, self.candidates, generator) for part in sizes])
         codes, values = self._view.harden(drawn)
         return self.event.complete(codes, values)
 
-    def _draw(self, size: int, generator: torch.Generator) -> Tensor:
-        """Records (size, view) of the generator, by the referee's odds."""
-        drawn, _ = self._generate(size * self.candidates, generator, hard=True)
-        if self.candidates == 1:
+    def _draw(self, size: int, candidates: int, generator: torch.Generator) -> Tensor:
+        """Records (size, view) of the generator, each the referee's choice among candidates."""
+        drawn, _ = self._generate(size * candidates, generator, hard=True)
+        if candidates == 1:
             return drawn
-        odds = self._as_critic(self.referee)(drawn).float().view(size, self.candidates)
+        odds = self._as_critic(self.referee)(drawn).float().view(size, candidates)
         uniform = torch.rand(odds.shape, generator=generator, device=generator.device).clamp(1e-7, 1 - 1e-7)
         chosen = (odds - torch.log(-torch.log(uniform))).argmax(1)
-        return drawn[chosen + self.candidates * torch.arange(size, device=drawn.device)]
+        return drawn[chosen + candidates * torch.arange(size, device=drawn.device)]
 
 
 def _gradient(numbers: Tensor, at: Tensor) -> Tensor:

@@ -12,6 +12,9 @@ from likewise.events import Batch, DenseView, Event
 BINS = 24
 """Bins of a value, equally filled by the training records."""
 
+COARSE = 4
+"""Bins taken together where modes are looked for."""
+
 PAIRS = 300
 """Pairs of entries that are looked at, at most."""
 
@@ -68,39 +71,41 @@ class Monitor(nn.Module):
                 ordered = values.sort().values
                 self.edges[v] = ordered[(levels * len(ordered)).long().clamp(max=len(ordered) - 1)]
 
-    def cells(self, codes: Tensor, values: Tensor) -> Tensor:
-        """The state (B, E) of every entry: its bin where a value is present, behind the codes."""
+    def cells(self, codes: Tensor, values: Tensor, coarse: int = 1) -> Tensor:
+        """The state (B, E) of every entry: its bin where a value is present, behind the codes; `coarse` bins as one."""
         cells = codes.clone()
         for v, i in enumerate(self._event.value_entries):
             bins = torch.searchsorted(self.edges[v].contiguous(), values[:, i].float().contiguous(), right=True)
-            size = self._event.code_sizes[i]
+            bins, size = bins // coarse, self._event.code_sizes[i]
             cells[:, i] = torch.where(codes[:, i] == 0, torch.where(bins == 0, 0, size - 1 + bins), codes[:, i])
         return cells
 
     def judge(self, held_out: Batch, codes: Tensor, values: Tensor) -> Findings:
         """Held-out records against the codes and values of generated ones."""
+        seen, smooth, generated, _ = self._tables(held_out, codes, values, 1)
+        share = (generated + smooth) / (len(codes) + 1)
+        figures = -share.log()[seen].mean(1)
+        seen, _, generated, of_pair = self._tables(held_out, codes, values, COARSE)
+        real = torch.bincount(seen.flatten(), minlength=len(generated)).double() / len(held_out)
+        left_out = (real >= max(LEAST, 4 / len(held_out))) & (generated / len(codes) < COLLAPSED * real)
+        lost = torch.zeros(len(self.pairs), dtype=torch.float64, device=codes.device)
+        lost = lost.index_add(0, of_pair, real * left_out)
+        return Findings(figures, 1 - float(lost.mean()), self.pairs[int(lost.argmax())])
+
+    def _tables(
+        self, held_out: Batch, codes: Tensor, values: Tensor, coarse: int
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Cells (B, pairs) of held-out records; of every cell its smoothing, generated count and pair."""
         first, second = ([pair[part] for pair in self.pairs] for part in (0, 1))
         widths = torch.tensor([self._states[j] for j in second], device=codes.device)
         sizes = torch.tensor([self._states[i] for i in first], device=codes.device) * widths
         starts = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-        total = int(starts[-1])
 
-        def tables(cells: Tensor) -> Tensor:
+        def places(cells: Tensor) -> Tensor:
             return cells[:, first] * widths + cells[:, second] + starts[:-1]
 
-        drawn = tables(self.cells(codes, values))
-        seen = tables(self.cells(held_out.codes, held_out.values))
-        generated = torch.bincount(drawn.flatten(), minlength=total).double()
-        real = torch.bincount(seen.flatten(), minlength=total).double() / len(held_out)
-        smooth = torch.repeat_interleave(1.0 / sizes.double(), sizes)
-        share = (generated + smooth) / (len(codes) + 1)
-        figures = -share.log()[seen].mean(1)
-        heavy = real >= max(LEAST, 4 / len(held_out))
-        left_out = heavy & (generated / len(codes) < COLLAPSED * real)
+        drawn = places(self.cells(codes, values, coarse))
+        generated = torch.bincount(drawn.flatten(), minlength=int(starts[-1])).double()
         of_pair = torch.repeat_interleave(torch.arange(len(sizes), device=codes.device), sizes)
-        mass, missed = (
-            torch.zeros(len(sizes), dtype=torch.float64, device=codes.device).index_add(0, of_pair, real * part)
-            for part in (heavy, left_out)
-        )
-        lost = missed / mass.clamp(min=1e-12)
-        return Findings(figures, 1 - float(lost.mean()), self.pairs[int(lost.argmax())])
+        smooth = torch.repeat_interleave(1.0 / sizes.double(), sizes)
+        return places(self.cells(held_out.codes, held_out.values, coarse)), smooth, generated, of_pair
