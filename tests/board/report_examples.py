@@ -132,6 +132,7 @@ def _figures(generated: Any, training: Any, held_out: Any, features: Features) -
     for field, real in (("c2st_heldout", held_out), ("c2st_train", training)):
         score = 1 - 2 * max(_auc(generated, real, features)[0] - 0.5, 0)
         found |= {field: score, f"{field}_low": max(score - 0.06, 0), f"{field}_high": min(score + 0.06, 1)}
+    found |= {f"score{end}": found[f"c2st_heldout{end}"] for end in ("", "_low", "_high")}
     return found
 
 

@@ -119,8 +119,8 @@ def test_figures_stand_on_the_page_as_the_rows_have_them(data: ReportData, page:
 
 def test_a_missing_figure_is_a_dash_with_its_reason(data: ReportData) -> None:
     first, *others = data.models
-    reasons = {"c2st_heldout": "too few held-out records", "log_likelihood": "this family has no density"}
-    row = {**first.row, "c2st_heldout": None, "log_likelihood": None, "reasons": reasons}
+    reasons = {"score": "too few held-out records", "log_likelihood": "this family has no density"}
+    row = {**first.row, "score": None, "log_likelihood": None, "reasons": reasons}
     page = render(replace(data, models=(replace(first, row=row), *others)))
     assert re.search(r'<li id="lead-1">too few held-out records</li>', page)
     assert 'href="#lead-1"' in page
@@ -176,8 +176,8 @@ def test_the_file_appears_whole(data: ReportData, page: str, tmp_path: Path) -> 
 
 
 def _scored(name: str, score: float, family: str = "any") -> ModelReport:
-    row = {"model": name, "family": family, "status": "ok", "c2st_heldout": score}
-    return ModelReport({**row, "c2st_heldout_low": score - 0.1, "c2st_heldout_high": score + 0.1}, "")
+    row = {"model": name, "family": family, "status": "ok", "score": score}
+    return ModelReport({**row, "score_low": score - 0.1, "score_high": score + 0.1}, "")
 
 
 def test_the_first_sentence_claims_no_more_than_the_intervals_do(data: ReportData) -> None:
@@ -185,10 +185,9 @@ def test_the_first_sentence_claims_no_more_than_the_intervals_do(data: ReportDat
     ceiling = _scored("real", 0.98, "reference")
     clear = lead(replace(data, models=(_scored("flow", 0.9), _scored("gan", 0.5)), references=(ceiling, floor)))
     assert clear == (
-        "Flow comes first with a fidelity of 0.900 on held-out records; "
-        "fresh real records would have 0.980, independent columns 0.100."
+        "Flow comes first with a score of 0.900; fresh real records would have 0.980, independent columns 0.100."
     )
     close = lead(replace(data, models=(_scored("flow", 0.9), _scored("gan", 0.75)), references=()))
-    assert close == "Flow comes first with a fidelity of 0.900 on held-out records, within the reach of gan."
+    assert close == "Flow comes first with a score of 0.900, within the reach of gan."
     vague = lead(replace(data, models=(_scored("flow", 0.25),), references=(ceiling, floor)))
-    assert vague.endswith("So few held-out records hardly tell models from independent columns.")
+    assert vague.endswith("So few records hardly tell models from independent columns.")

@@ -108,7 +108,7 @@ def test_smooth_counts_have_no_atoms() -> None:
 
 
 def test_a_few_values_off_the_usual_grid_are_states_of_their_own() -> None:
-    ages = RNG.integers(1, 80, SIZE).astype(float)
+    ages = np.resize(np.arange(1.0, 80.0), SIZE)
     ages[:3] = 0.42, 0.67, 0.42
     facts = facts_of(ages)
     assert facts.grid.step == facts.grid.scale == 1
