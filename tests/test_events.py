@@ -6,11 +6,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from likewise.dense_view import DenseView
 from likewise.events import (
     Batch,
     Categorical,
     Columns,
-    DenseView,
     Entry,
     Event,
     Grid,

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import likewise as lw
+from likewise.dense_view import DenseView
 from likewise.engine.loop import train
 from likewise.engine.plan import Plan
 from likewise.errors import DataError
-from likewise.events import Batch, Categorical, Columns, DenseView, Entry, Event, Quantised, Real
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real
 from likewise.families.family import Conditional, Density, Latent
 from likewise.families.gan import GANFamily
 from likewise.families.gan.calibration import Calibration, interpolate, quantiles

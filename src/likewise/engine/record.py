@@ -68,7 +68,9 @@ class TrainingRecord:
     def from_json(cls, data: dict[str, Any]) -> TrainingRecord:
         """The record that `to_json` wrote."""
         curve = tuple(Point(**point) for point in data["curve"])
-        return cls(**{**data, "curve": curve, "rollbacks": tuple(data["rollbacks"]), "remarks": tuple(data["remarks"])})
+        return cls(
+            **{**data, "curve": curve, "rollbacks": tuple(data["rollbacks"]), "remarks": tuple(data.get("remarks", ()))}
+        )
 
 
 def strict(data: Any) -> Any:

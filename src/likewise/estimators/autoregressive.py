@@ -107,18 +107,7 @@ class Autoregressive(Generative):
         self.verbose = verbose
 
     def _settings(self) -> dict[str, Any]:
-        names = (
-            "order",
-            "n_orders",
-            "width",
-            "hidden",
-            "layers",
-            "dropout",
-            "components",
-            "learning_rate",
-            "weight_decay",
-        )
-        return {name: getattr(self, name) for name in names}
+        return self._named_alike()
 
     def _plan(self) -> Plan:
         return replace(super()._plan(), batch_size=self.batch_size, patience=self.patience)

@@ -112,17 +112,5 @@ class BayesianNetwork(Generative):
         self.verbose = verbose
 
     def _settings(self) -> dict[str, Any]:
-        names = (
-            "conditionals",
-            "equivalent_sample_size",
-            "max_parents",
-            "max_bins",
-            "smoothing",
-            "tabu",
-            "values",
-            "max_memory",
-            "max_states",
-        )
         structure = self.structure if isinstance(self.structure, str) else [list(edge) for edge in self.structure]
-        settings = {name: getattr(self, name) for name in names}
-        return {**settings, "structure": structure, "score": self.structure_score}
+        return {**self._named_alike(), "structure": structure, "score": self.structure_score}

@@ -157,30 +157,7 @@ class GAN(Generative):
         self.verbose = verbose
 
     def _settings(self) -> dict[str, Any]:
-        names = (
-            "loss",
-            "penalty",
-            "gamma",
-            "pack",
-            "codes",
-            "temperature",
-            "start",
-            "pair_weight",
-            "candidates",
-            "latent",
-            "width",
-            "layers",
-            "critic_width",
-            "critic_layers",
-            "learning_rate",
-            "critic_learning_rate",
-            "beta1",
-            "beta2",
-            "eps",
-            "critic_steps",
-            "ema_decay",
-        )
-        return {name: getattr(self, name) for name in names}
+        return self._named_alike()
 
     def _plan(self) -> Plan:
         plan = super()._plan()

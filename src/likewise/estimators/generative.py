@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -96,6 +97,11 @@ class Generative(BaseEstimator, ABC):
     @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """The family's settings."""
+
+    def _named_alike(self) -> dict[str, Any]:
+        """The hyper-parameters that the family knows by the same name."""
+        known = inspect.signature(self.family_class()).parameters
+        return {name: value for name, value in self.get_params(deep=False).items() if name in known}
 
     def _plan(self) -> Plan:
         """How the fit is run; families with hyper-parameters of learning add theirs."""

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from likewise.events import DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Event
+from likewise.networks.smooth import smooth_centres, steps_and_bumps
 
 
 class DenseResidual(nn.Module):
@@ -64,17 +66,15 @@ class DenseFeatures(nn.Module):
         # A value whose entry has one code is always present: its gate is the constant column behind the view.
         gates = [view.code_columns[i] for i in places]
         self.gates = [gate.start if gate.stop > gate.start else view.size for gate in gates]
-        self.centres = nn.Buffer(torch.linspace(-3, 3, bumps))
-        self.sharpness = (bumps - 1) / 6
+        self.centres = nn.Buffer(smooth_centres(bumps))
         self.size = len(self.codes) + len(places) * (2 * bumps + 1)
 
     def forward(self, dense: Tensor) -> Tensor:
         """Features (B, size) of a dense view, which may be relaxed."""
         if not self.values:
             return dense
-        values = dense[:, self.values].unsqueeze(-1)
-        distance = (values.clamp(-8, 8) - self.centres) * self.sharpness
-        smooth = torch.cat([values, torch.sigmoid(2 * distance), torch.exp(-0.5 * distance**2)], -1)
+        values = dense[:, self.values]
+        smooth = torch.cat([values.unsqueeze(-1), steps_and_bumps(values, self.centres)], -1)
         present = F.pad(dense, (0, 1), value=1.0)[:, self.gates].unsqueeze(-1)
         return torch.cat([dense[:, self.codes], (smooth * present).flatten(1)], 1)
 

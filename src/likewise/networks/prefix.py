@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.events import Event
+from likewise.networks.smooth import smooth_centres, steps_and_bumps
 
 
 class Residual(nn.Module):
@@ -72,7 +73,7 @@ class PrefixNetwork(nn.Module):
         self._output_sizes = list(outputs)
         self._output_start = _starts(outputs)
         self._unseen = tuple(entry.unseen for entry in event.all)
-        self.bump_centres = nn.Buffer(torch.linspace(-3, 3, bumps))
+        self.bump_centres = nn.Buffer(smooth_centres(bumps))
         self.code_embedding = nn.Parameter(0.3 * torch.randn(sum(event.code_sizes), width))
         self.value_embedding = nn.Parameter(0.15 * torch.randn(len(self.value_entries), 2 * bumps + 1, width))
         self.target = nn.Parameter(0.3 * torch.randn(len(event), width))
@@ -87,9 +88,8 @@ class PrefixNetwork(nn.Module):
 
     def _features(self, values: Tensor) -> Tensor:
         """Smooth steps and bumps of a value, (..., 2 bumps + 1): fine detail without losing the tails."""
-        values = values.to(self.bump_centres.dtype).clamp(-8, 8).unsqueeze(-1)
-        distance = (values - self.bump_centres) * ((len(self.bump_centres) - 1) / 6)
-        return torch.cat([values, torch.sigmoid(2 * distance), torch.exp(-0.5 * distance**2)], -1)
+        values = values.to(self.bump_centres.dtype).clamp(-8, 8)
+        return torch.cat([values.unsqueeze(-1), steps_and_bumps(values, self.bump_centres)], -1)
 
     def embed(self, codes: Tensor, values: Tensor) -> Tensor:
         """Embeddings of the entries of records (B, E), as (B, E, width); a state never seen in training embeds as 0."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from likewise.events import DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Event
 from likewise.mathematics.monotone import EDGE
 
 LEVELS = 64

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from likewise.events import DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Event
 from likewise.families.gan.calibration import Calibration
 from likewise.families.gan.states import States
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from likewise.events import Batch, DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Batch, Event
 from likewise.families.family import Family, Player
 from likewise.families.gan.calibration import Calibration
 from likewise.families.gan.emission import Codes, Emission, Start

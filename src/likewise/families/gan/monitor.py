@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Batch, Event
 
 BINS = 24
 """Bins of a value, equally filled by the training records."""

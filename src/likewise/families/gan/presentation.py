@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from likewise.dense_view import DenseView
 from likewise.errors import DataError
-from likewise.events import Batch, DenseView, Event, Quantised
+from likewise.events import Batch, Event, Quantised
 from likewise.families.gan.emission import Codes
 
 

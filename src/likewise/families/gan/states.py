@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from likewise.events import DenseView, Event
+from likewise.dense_view import DenseView
+from likewise.events import Event
 
 HATS = 12
 """Hat functions of a value, spread over [-REACH, REACH] normal scores; the outermost go on."""
