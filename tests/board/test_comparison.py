@@ -218,6 +218,55 @@ def test_a_killed_comparison_goes_on(tmp_path, monkeypatch):
     assert again().rows == first.rows
 
 
+KILLED_IN_A_FIT = """
+import os, signal, sys, threading, time
+from dataclasses import replace
+from pathlib import Path
+import likewise as lw
+from likewise.engine.checkpoint import Checkpoints
+
+[mode] = sys.argv[1:]
+plan = lw.Autoregressive._plan
+lw.Autoregressive._plan = lambda model: replace(plan(model), checkpoint_steps=5)
+
+def kill():
+    while not list(Path("kept").glob("checkpoints/*/checkpoint-*.safetensors")):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def newest(checkpoints, find=Checkpoints.newest):
+    found = find(checkpoints)
+    assert found is not None, "begun anew"
+    return found
+
+if mode == "killed":
+    threading.Thread(target=kill, daemon=True).start()
+if mode == "again":
+    Checkpoints.newest = newest
+found = lw.compare(
+    lw.datasets.toy("mixed").sample(240, random_state=0), holdout=0.3, max_rows=100,
+    families={"network": lw.Autoregressive(width=16, hidden=16, max_steps=60, random_state=0)},
+    folder=None if mode == "whole" else "kept",
+)
+found.leaderboard.to_json("board.json", orient="records")
+"""
+
+
+def test_a_comparison_killed_in_the_middle_of_a_fit_has_the_same_leaderboard(tmp_path):
+    environment = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
+
+    def board(mode: str, status: int) -> list[dict[str, object]]:
+        command = [sys.executable, "-c", KILLED_IN_A_FIT, mode]
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        assert run.returncode == status, run.stderr.decode()
+        rows = json.loads((tmp_path / "board.json").read_text()) if status == 0 else []
+        return [{name: cell for name, cell in row.items() if "seconds" not in name and name != "path"} for row in rows]
+
+    board("killed", -signal.SIGKILL)
+    assert not (tmp_path / "kept" / "rows" / "network.json").exists()
+    assert board("again", 0) == board("whole", 0)
+
+
 # -------------------------------------------------------------------------------------------------- parts of the board
 
 
