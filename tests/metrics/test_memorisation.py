@@ -53,6 +53,12 @@ def test_a_share_of_copies_moves_the_figure_by_half_of_it(held_out):
     assert panel.exact_copies.value == pytest.approx(0.2)
 
 
+def test_few_held_out_records_give_no_figure_unless_it_is_plain():
+    training, held_out = normal(120, 1), normal(15, 2)
+    assert found(normal(120, 0), training, held_out).closer_to_train is None
+    assert found(training, training, held_out).closer_to_train.value == 1.0
+
+
 def coarse(rows: int, seed: int, levels: int = 2) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, levels, (rows, 3)).astype(np.float32)
 

@@ -80,9 +80,13 @@ def value(panels: dict[str, Panel], name: str, figure: str) -> float:
 
 
 def test_every_figure_is_there_with_an_interval(panels):
-    for panel in panels.values():
-        assert not panel.reasons
-        assert all(found is not None and found.low <= found.value <= found.high for found in panel.figures().values())
+    for name, panel in panels.items():
+        figures = panel.figures()
+        # Sorted columns lie along a line, near a few dozen real records.
+        dashes = {"closer_to_train"} if name == "sorted" else set()
+        assert set(panel.reasons) == dashes
+        assert {figure for figure, found in figures.items() if found is None} == dashes
+        assert all(found is None or found.low <= found.value <= found.high for found in figures.values())
         assert list(panel.figures()) == [figure for names in PARTS.values() for figure in names]
 
 

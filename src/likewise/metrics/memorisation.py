@@ -19,6 +19,8 @@ ALIKE = 1e-5
 NEAR = 1.0 / 3.0
 """A near copy is at most so far from its nearest training record, in distances to the second nearest."""
 
+WIDEST = 0.3
+"""The widest 95% interval around one half with which the preference for training records is a figure."""
 
 MOST_PAIRS = 2**31
 """The most distances of one kind that are taken; of more records a random part is looked at."""
@@ -30,16 +32,17 @@ class Memorisation:
 
     Attributes
     ----------
-    closer_to_train : Interval
+    closer_to_train : Interval or None
         P(a generated record is closer to a training record than to one of equally many held-out ones): 1/2 for a model
-        that learned nothing by heart, 1 for a copy.
+        that learned nothing by heart, 1 for a copy. None where the records are too few to tell one from the other: its
+        interval holds 1/2 and is wider than `WIDEST`.
     exact_copies, exact_copies_real : Interval
         The shares of generated, and of held-out records that stand in training value for value.
     near_copies, near_copies_real : Interval
         The shares of those within a third of the distance to the second nearest distinct training record.
     """
 
-    closer_to_train: Interval
+    closer_to_train: Interval | None
     exact_copies: Interval
     exact_copies_real: Interval
     near_copies: Interval
@@ -88,8 +91,9 @@ def memorisation(points: tuple[Array, Array, Array], keys: tuple[Array, Array, A
     if len(tied):
         counts = [_within(made[tied], side, near[tied]) for side in (training, held_out)]
         won[tied] = counts[0] / (counts[0] + counts[1])
+    closer = _closer(won, np.where(nearer, which[:, 0], -1 - other[:, 0]), expected)
     return Memorisation(
-        closer_to_train=_closer(won, np.where(nearer, which[:, 0], -1 - other[:, 0]), expected),
+        closer_to_train=None if closer.low <= 0.5 <= closer.high and closer.high - closer.low > WIDEST else closer,
         exact_copies=share(np.isin(keys[0], keys[1])),
         exact_copies_real=share(np.isin(keys[2], keys[1])),
         near_copies=share(_near(to_training)),

@@ -16,7 +16,7 @@ from likewise.metrics.distances import discrepancies, neighbours
 from likewise.metrics.features import Array, Column, Features
 from likewise.metrics.interval import Interval, NoFigure
 from likewise.metrics.marginals import MarginalErrors, marginals
-from likewise.metrics.memorisation import memorisation
+from likewise.metrics.memorisation import WIDEST, memorisation
 from likewise.metrics.pairs import PairErrors, pairs
 from likewise.metrics.stored import restored, stored
 from likewise.metrics.two_sample import TwoSample, two_sample
@@ -208,7 +208,7 @@ def evaluate(
     rows = {name: len(side) for name, side in sides.items()}
     rows["compared"] = work.compared
     details = PanelDetails(**work.details, rows=rows)
-    return Panel(**figures, reasons=reasons, details=details)
+    return Panel(**figures, reasons=reasons | work.reasons, details=details)
 
 
 class _Side:
@@ -239,13 +239,17 @@ class _Side:
 
 
 class _Work:
-    """The parts of a panel; each gives figures by name, and leaves what stands behind them in `details`."""
+    """The parts of a panel; each gives figures by name, and leaves what stands behind them in `details`.
+
+    Why a part has one figure and not another is left in `reasons`.
+    """
 
     def __init__(self, features: Features, sides: Mapping[str, _Side], target: str | None, seed: int) -> None:
         self.features, self.target, self.seed = features, target, seed
         self.generated, self.held_out = sides["generated"], sides["held_out"]
         self.training = sides.get("training")
         self.details: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
         self.compared = min(len(self.generated), len(self.held_out))
         self.paired = min(self.compared, LARGEST)
 
@@ -340,4 +344,11 @@ class _Work:
         sides = self.generated, self.training, self.held_out
         points, keys = tuple(side.matrix for side in sides), tuple(side.keys for side in sides)
         found = memorisation((points[0], points[1], points[2]), (keys[0], keys[1], keys[2]), self.seed)
-        return {name: getattr(found, name) for name in PARTS["memorisation"]}
+        figures = {name: getattr(found, name) for name in PARTS["memorisation"]}
+        if figures["closer_to_train"] is None:
+            del figures["closer_to_train"]
+            self.reasons["closer_to_train"] = (
+                "The real records nearest to generated ones are too few to tell: the interval would be wider than "
+                f"{WIDEST} ({len(self.held_out)} held-out records)."
+            )
+        return figures
