@@ -102,6 +102,13 @@ def test_no_better_than_independent_columns_is_said():
     assert verdict(result(), standing(result(), {}), {"independent": floor}).startswith("hard to tell")
 
 
+def test_what_a_model_borrows_is_told_beside_its_own_figure():
+    assert "borrows" not in words(result())
+    lent = replace(result(), borrowed=at(0.47))
+    assert words(lent).endswith("; what it borrows scores 0.47 by itself")
+    assert Result.from_json(lent.to_json()) == lent
+
+
 def test_a_table_in_which_real_records_repeat_is_no_table_of_copies():
     found = standing(result(exact_copies=at(0.9), exact_copies_real=at(0.9)), {})
     assert found.fresh == 1.0

@@ -63,7 +63,7 @@ def test_without_training_records_there_is_no_score(likewise, table, tmp_path):
     result = likewise("evaluate", "shop.safetensors", "fresh.csv", "--json")
     assert result.exit_code == 0, result.output
     row = json.loads(result.stdout)
-    for name in ("score", "c2st_train", "closer_to_train", "exact_copies"):
+    for name in ("score", "c2st_train", "closer_to_train", "exact_copies", "borrowed_score"):
         assert row[name] is None
         assert row["reasons"][name]
     assert row["c2st_heldout"] > 0.3

@@ -15,10 +15,12 @@ from likewise.engine.loop import train
 from likewise.engine.plan import Plan
 from likewise.errors import DataError
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real
-from likewise.families.family import Conditional, Density, Latent
+from likewise.families.autoregressive.family import AutoregressiveFamily
+from likewise.families.family import Borrower, Conditional, Density, Latent
 from likewise.families.gan import GANFamily
 from likewise.families.gan.calibration import Calibration, interpolate, quantiles
-from likewise.families.gan.emission import Emission
+from likewise.families.gan.counted import Counted
+from likewise.families.gan.emission import Emission, Start
 from likewise.families.gan.losses import CLIP, GAMES, between, one_centred, zero_centred
 from likewise.families.gan.monitor import Monitor
 from likewise.families.gan.pairs import PairCritic
@@ -193,15 +195,12 @@ def test_relaxed_real_codes_cannot_be_told_from_generated_ones() -> None:
 # ------------------------------------------------------------------------------------------------------------ emission
 
 
-def drawn(event: Event, batch: Batch, start: str, size: int = 8000) -> Batch:
-    """Records of the last layer alone, as it starts from `batch`."""
+def drawn(event: Event, batch: Batch, start: Start, size: int = 8000) -> Batch:
+    """Records of what counting `batch` alone gives."""
     view = DenseView(event)
-    dense = view.dense(batch).float()
-    emission, calibration = Emission(event, "straight_through", 0.7, start), Calibration(event)  # type: ignore[arg-type]
-    calibration.prepare(dense)
-    outputs = emission.prepare(dense).expand(size, -1)
-    made, _ = emission(outputs, calibration, noise(5))
-    return event.complete(*view.harden(made.detach()))
+    counted = Counted(event, "straight_through", 0.7, start)
+    counted.prepare(view.dense(batch).float())
+    return event.complete(*view.harden(counted.draw(size, noise(5))))
 
 
 def test_the_start_is_the_tree_that_explains_most() -> None:
@@ -320,6 +319,17 @@ def test_a_gan_promises_samples_and_nothing_else() -> None:
     assert not hasattr(model, "conditional")
     (card,) = [card for card in lw.families() if card.name == "gan"]
     assert (card.likelihood, card.density, card.scores) == ("implicit", "none", False)
+
+
+def test_what_was_counted_stays_as_it_was_while_the_players_learn() -> None:
+    batch = mixed(500)
+    families = [learned(MIXED, batch, steps) for steps in (1, 30)]
+    borrowed = [family.sample_borrowed(500, noise(1)) for family in families]
+    assert torch.equal(borrowed[0].codes, borrowed[1].codes)
+    assert torch.equal(borrowed[0].values, borrowed[1].values)
+    assert not torch.equal(families[0].emission.weight, families[1].emission.weight)
+    assert isinstance(families[0], Borrower)
+    assert not issubclass(AutoregressiveFamily, Borrower)
 
 
 def test_the_referee_makes_records_likelier_to_be_real() -> None:

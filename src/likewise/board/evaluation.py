@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from likewise.board.division import divide
 from likewise.board.references import REFERENCES, reference
 from likewise.board.results import Likelihood, Result
 from likewise.board.seeds import seed_for
-from likewise.board.trial import Terms, draw, likelihood_of, measure, parameters, some, try_reference
+from likewise.board.trial import Terms, borrowed_of, draw, likelihood_of, measure, parameters, some, try_reference
 from likewise.domains.table import Table
 from likewise.estimators.generative import Generative
 from likewise.metrics.features import Features
@@ -46,15 +47,19 @@ def evaluate_model(
     if held_out is None:
         result = _without_training(model, records, name, target, seed, max_rows)
         row = leaderboard.board([result])[0]
-        row["reasons"]["score"] = f"{UNKNOWN}, and copies of it would look perfect"
+        row["reasons"] |= {"score": f"{UNKNOWN}, and copies of it would look perfect", "borrowed_score": UNKNOWN}
         unknown = dict.fromkeys(("rank", "score", "score_low", "score_high", "fresh"))
         return {**row, **unknown, "path": path}
     division = divide(records, held_out, seed, _unfitted(model))
     terms = Terms(division, target, max_rows)
     generated = division.domain.read(draw(model, terms.size, seed_for(seed, "sample", name)))
     panel, found = measure(terms, generated, division.held_out)
-    likelihood, why = likelihood_of(model, Contestant(name, model.family_name, model), division.held_out)
+    contestant = Contestant(name, model.family_name, model)
+    likelihood, why = likelihood_of(model, contestant, division.held_out)
     result = _result(model, name, panel, found, likelihood, why, len(generated))
+    borrowed, why = borrowed_of(model, contestant, terms)
+    told = {} if why is None else {"borrowed_score": why}
+    result = replace(result, borrowed=borrowed, reasons={**result.reasons, **told})
     beside = [try_reference(reference(one, division, terms.size), terms).result for one in REFERENCES]
     row = leaderboard.board([result, *beside])[0]
     return {**row, "rank": None, "path": path}

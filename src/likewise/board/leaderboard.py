@@ -58,7 +58,7 @@ def _row(result: Result, found: Standing | None, words: str) -> dict[str, Any]:
     row = result.figures()
     told = row.pop("reasons")
     row |= {"rank": None, "score": None if found is None else found.score}
-    fidelity = hardest(result)
+    fidelity = hardest(result.panel)
     for end in ("value", "low", "high"):
         level = None if fidelity is None else getattr(fidelity, end)
         left = None if level is None or found is None else level * found.left

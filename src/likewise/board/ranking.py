@@ -80,7 +80,7 @@ def standing(result: Result, references: Mapping[str, Result]) -> Standing:
     """The standing of a result that has figures, beside the reference rows, of which there may be none."""
     assert result.panel is not None
     assert result.support is not None
-    score = hardest(result)
+    score = hardest(result.panel)
     fidelity = 0.0 if score is None else score.value
     astray = max(0.0, result.support.excess.low - result.support.excess_real)
     left_out = left_out_of(result.support)
@@ -91,13 +91,12 @@ def standing(result: Result, references: Mapping[str, Result]) -> Standing:
     return Standing(product, fidelity, plausible, complete, fresh, astray, left_out, repeated, copied)
 
 
-def hardest(result: Result) -> Interval | None:
+def hardest(panel: Panel | None) -> Interval | None:
     """The lower of the two-sample scores against held-out and against training records; None without the former.
 
     Against few held-out records trees can tell little, so that any sample looks good; against training records a copy
     does. What is good against both is good.
     """
-    panel = result.panel
     if panel is None or panel.c2st_heldout is None:
         return None
     scores = [one for one in (panel.c2st_heldout, panel.c2st_train) if one is not None]

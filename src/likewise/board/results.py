@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from likewise.metrics.interval import Interval
 from likewise.metrics.panel import Panel
 from likewise.metrics.support import Support
 
@@ -38,6 +39,8 @@ class Result:
         Why it failed.
     panel, support : what the metrics found, None where it failed
     likelihood : Likelihood
+    borrowed : Interval or None
+        The two-sample score of what the model borrows from another family, by itself.
     reasons : field -> sentence
         Why there is no figure.
     fit_seconds, sample_seconds : float or None
@@ -59,6 +62,7 @@ class Result:
     panel: Panel | None = None
     support: Support | None = None
     likelihood: Likelihood = field(default_factory=lambda: Likelihood("none"))
+    borrowed: Interval | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     fit_seconds: float | None = None
     sample_seconds: float | None = None
@@ -76,6 +80,7 @@ class Result:
             "panel": None if self.panel is None else self.panel.to_json(),
             "support": None if self.support is None else self.support.to_json(),
             "likelihood": asdict(self.likelihood),
+            "borrowed": None if self.borrowed is None else asdict(self.borrowed),
         }
 
     @classmethod
@@ -86,6 +91,7 @@ class Result:
             panel=None if plain["panel"] is None else Panel.from_json(plain["panel"]),
             support=None if plain["support"] is None else Support.from_json(plain["support"]),
             likelihood=Likelihood(**plain["likelihood"]),
+            borrowed=None if plain["borrowed"] is None else Interval(**plain["borrowed"]),
         )
 
     def figures(self) -> dict[str, Any]:
@@ -109,6 +115,7 @@ class Result:
             "strays_real": None if found is None else found.strays_real,
             "uncovered": None if found is None else found.uncovered.value,
             "uncovered_real": None if found is None else found.uncovered_real,
+            "borrowed_score": None if self.borrowed is None else self.borrowed.value,
             "log_likelihood": self.likelihood.mean,
             "log_likelihood_error": self.likelihood.error,
             "log_likelihood_kind": None if self.likelihood.mean is None else self.likelihood.kind,

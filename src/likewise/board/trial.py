@@ -15,6 +15,7 @@ import numpy as np
 from likewise.board.contestants import EXTERNAL, Contestant
 from likewise.board.division import Division
 from likewise.board.folder import Folder
+from likewise.board.ranking import hardest
 from likewise.board.references import REAL, Reference, other_halves
 from likewise.board.results import REFERENCE, Likelihood, Result
 from likewise.board.seeds import seed_for
@@ -100,7 +101,7 @@ def try_reference(reference: Reference, terms: Terms) -> Outcome:
             "copy": "these are the training records",
         }[reference.name]
     )
-    missing = ("log_likelihood", "fit_seconds", "sample_seconds", "parameters", "path")
+    missing = ("log_likelihood", "borrowed_score", "fit_seconds", "sample_seconds", "parameters", "path")
     result = Result(
         reference.name,
         REFERENCE,
@@ -154,6 +155,9 @@ def try_contestant(
     panel, found = measure(terms, generated, division.held_out)
     likelihood, why = likelihood_of(model, contestant, division.held_out)
     reasons = {} if why is None else {"log_likelihood": why}
+    borrowed, why = borrowed_of(model, contestant, terms)
+    if why is not None:
+        reasons["borrowed_score"] = why
     if model is None:
         none = "these records came from elsewhere"
         reasons |= dict.fromkeys(("fit_seconds", "sample_seconds", "parameters", "path"), none)
@@ -168,6 +172,7 @@ def try_contestant(
         panel=panel,
         support=found,
         likelihood=likelihood,
+        borrowed=borrowed,
         reasons=reasons,
         fit_seconds=fit_seconds,
         sample_seconds=sample_seconds,
@@ -234,6 +239,20 @@ def likelihood_of(model: Any, contestant: Contestant, held_out: Source) -> tuple
         return Likelihood(scores.kind), "some held-out records have no probability under this model"
     spread = float(np.std(scores.values, ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else None
     return Likelihood(scores.kind, mean, spread, scores.base_measure), None
+
+
+def borrowed_of(model: Any, contestant: Contestant, terms: Terms) -> tuple[Interval | None, str | None]:
+    """The two-sample score of what a model borrows from another family, or the reason why there is none."""
+    if not contestant.ours or model is None:
+        return None, "what it borrows is not known"
+    if not hasattr(model, "sample_borrowed"):
+        return None, "it borrows nothing from another family"
+    division = terms.division
+    drawn = division.domain.read(model.sample_borrowed(terms.size, seed_for(division.seed, "borrowed")))
+    held_out, seed = some(division.held_out, terms.rows, division.seed), seed_for(division.seed, "metrics")
+    parts = ["two_sample"]
+    panel = evaluate(drawn, division.training, held_out, division.features, seed=seed, parts=parts)
+    return hardest(panel), panel.reasons.get("c2st_heldout")
 
 
 def parameters(model: Any) -> int:

@@ -59,15 +59,16 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     opening = looks(result, references.get(INDEPENDENT))
     if standing.fidelity > FLATTERING and standing.left < SPOILT:
         opening += " on average, but not as a whole"
-    return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing)])
+    lent = [] if result.borrowed is None else [f"what it borrows scores {result.borrowed.value:.2f} by itself"]
+    return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing), *lent])
 
 
 def looks(result: Result, independent: Result | None = None) -> str:
     """How real the records look, by the two-sample score, which must be better than that of independent columns."""
-    score = hardest(result)
+    score = hardest(result.panel)
     if score is None:
         return "no two-sample score"
-    floor = None if independent is None or independent is result else hardest(independent)
+    floor = None if independent is None or independent is result else hardest(independent.panel)
     if floor is not None and score.value <= floor.high:
         return "no closer to real than independent columns"
     words = next(words for least, words in LOOKS if score.value >= least)
@@ -98,6 +99,8 @@ def _memory(panel: Panel, standing: Standing) -> str:
         return f"repeats training records: about {standing.copied:.0%} of its records are copies"
     if standing.copied > 0.02:
         return f"leans on its training records ({standing.copied:.0%} more than fresh ones would)"
+    if panel.closer_to_train is None:
+        return "copies no training record"
     return "memorises nothing"
 
 

@@ -18,7 +18,8 @@ class GAN(Generative):
     relativistic loss with gradient penalties on both sides (Huang et al. 2025), helped by three parts that can each be
     turned off: a start from counted pairs (`start="marginals"`), a critic of pairs in closed form (`pair_weight=0`),
     and a referee that picks one of several generated records by its odds of being real (`candidates=1`). Every column's
-    own distribution is set by counting. The losses of the textbook are there under their names.
+    own distribution is set by counting. The losses of the textbook are there under their names. `sample_borrowed` draws
+    from the start alone.
 
     Held-out records are watched during the fit: the generator kept is the one under whose pair tables they are
     likeliest, and when it leaves a part of them out, `training_record_["remarks"]` names it.

@@ -7,7 +7,6 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,37 +19,16 @@ from likewise.domains.domain import Domain
 from likewise.domains.table import Table
 from likewise.engine.plan import Plan, seconds
 from likewise.errors import DataError
-from likewise.estimators import files, fitting, scoring
+from likewise.estimators import files, fitting, sampling, scoring
 from likewise.estimators.capabilities import needs, require
 from likewise.estimators.randomness import generator_from, seed_from
+from likewise.estimators.sampling import ConditionalSample
 from likewise.estimators.validation import check_fraction, check_labels, check_positive, check_records
 from likewise.events import Batch, Scores
-from likewise.families.family import Conditional, Density, Family, Latent
+from likewise.families.family import Borrower, Conditional, Density, Family, Latent
 from likewise.families.registry import family_class
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-
-SAMPLE_TILE = 1 << 16
-"""Records drawn at once."""
-
-
-@dataclass(frozen=True)
-class ConditionalSample:
-    """Records drawn under evidence.
-
-    Attributes
-    ----------
-    records : records of the kind that was fitted
-        `draws` in a row for each row of evidence.
-    labels : array or None
-        Their labels, where the model was fitted with some.
-    effective_sample_size : float64 array, one for each row of evidence
-        How many exact draws these are worth; `draws` where they are exact.
-    """
-
-    records: Any
-    labels: Any
-    effective_sample_size: Array
 
 
 class Generative(BaseEstimator, ABC):
@@ -321,13 +299,34 @@ class Generative(BaseEstimator, ABC):
             found = self._conditional(given, size, generator_from(random_state))
             return (found.records, found.labels) if labels else found.records
         generator = generator_from(random_state)
-        with torch.inference_mode():
-            parts = [
-                self.family_.sample(min(SAMPLE_TILE, size - start), generator) for start in range(0, size, SAMPLE_TILE)
-            ]
-        batch = Batch.join(parts)
+        batch = sampling.draw(self.family_.sample, size, generator)
         records = self.domain_.decode(batch, generator)
         return (records, self.domain_.decode_labels(batch, generator)) if labels else records
+
+    @needs(Borrower)
+    def sample_borrowed(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Records of what the model borrows from another family, by itself: the figure that its own must beat.
+
+        For `GAN` this is the start that was counted: a tree of pairs, or columns by themselves.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int, RandomState or None
+            None draws anew each time.
+
+        Examples
+        --------
+        >>> import likewise as lw
+        >>> model = lw.GAN(width=16, critic_width=16, max_steps=10, random_state=0).fit(lw.datasets.load("wine"))
+        >>> model.sample_borrowed(3, random_state=0).shape
+        (3, 14)
+        """
+        check_is_fitted(self, "family_")
+        assert isinstance(self.family_, Borrower)
+        generator = generator_from(random_state)
+        batch = sampling.draw(self.family_.sample_borrowed, check_positive("n_samples", n_samples), generator)
+        return self.domain_.decode(batch, generator)
 
     @needs(Conditional)
     def conditional(self, evidence: Any, draws: int = 1, random_state: Any = None) -> ConditionalSample:
@@ -356,18 +355,9 @@ class Generative(BaseEstimator, ABC):
         return self._conditional(evidence, check_positive("draws", draws), generator_from(random_state))
 
     def _conditional(self, evidence: Any, draws: int, generator: torch.Generator) -> ConditionalSample:
-        assert isinstance(self.family_, Conditional)
         if not isinstance(evidence, Mapping):
             evidence = self.domain_.read(check_records(evidence, self, fitted=True))
-        batch = self.domain_.evidence(evidence)
-        with torch.inference_mode():
-            drawn = self.family_.conditional(batch, draws, generator)
-        size = drawn.effective_sample_size
-        return ConditionalSample(
-            self.domain_.decode(drawn.batch, generator, given=evidence),
-            self.domain_.decode_labels(drawn.batch, generator) if self.domain_.event.labels else None,
-            np.full(len(batch), float(draws)) if size is None else size.double().cpu().numpy(),
-        )
+        return sampling.conditional(self.family_, self.domain_, evidence, draws, generator)
 
     # ---------------------------------------------------------------------------------------------------------- latents
 

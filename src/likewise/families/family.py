@@ -87,6 +87,15 @@ class Latent(Protocol):
     def decode(self, latent: Tensor) -> Batch: ...
 
 
+@runtime_checkable
+class Borrower(Protocol):
+    """A family that stands on a factor, base or prior of another family, which is told beside what it made of it."""
+
+    def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records of the borrowed part alone."""
+        ...
+
+
 # ------------------------------------------------------------------------------------------------------------ learners
 
 

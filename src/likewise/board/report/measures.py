@@ -131,6 +131,10 @@ MEASURES = (
     ),
     Measure("mmd", "MMD", "lower", "Squared maximum mean discrepancy, unbiased, so that 0 is perfect.", small),
     Measure("energy_distance", "Energy distance", "lower", "Unbiased as well: around 0 for perfect records.", small),
+    Measure(
+        "borrowed_score", "Borrowed part", "",
+        "Fidelity, by itself, of what a model borrows from another family, such as the counted start of a GAN.",
+    ),
     Measure("fit_seconds", "Time to fit", "lower", "Wall time on the machine named below.", duration),
     Measure("sample_seconds", "Time to sample", "lower", "Wall time for the records that were judged.", duration),
     Measure("parameters", "Parameters", "", "Learned numbers.", "{:,.0f}".format),

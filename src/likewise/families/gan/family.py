@@ -13,6 +13,7 @@ from likewise.dense_view import DenseView
 from likewise.events import Batch, Event
 from likewise.families.family import Family, Player
 from likewise.families.gan.calibration import Calibration
+from likewise.families.gan.counted import Counted
 from likewise.families.gan.emission import Codes, Emission, Start
 from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, one_centred, zero_centred
 from likewise.families.gan.monitor import NAMED, Monitor
@@ -171,6 +172,7 @@ class GANFamily(Family):
         )
         self.emission = Emission(event, codes, temperature, start)
         self.calibration = Calibration(event)
+        self.counted = Counted(event, codes, temperature, start)
         self.monitor = Monitor(event)
 
     # -------------------------------------------------------------------------------------------------------- learning
@@ -212,11 +214,13 @@ class GANFamily(Family):
             counted = train.rows(torch.randperm(len(train), generator=generator, device=generator.device)[:COUNTED])
         dense = self._presentation.spread(counted, generator)
         self.monitor.prepare(counted)
-        self.calibration.prepare(dense)
+        self.counted.prepare(dense)
+        self.calibration.load_state_dict(self.counted.calibration.state_dict())
+        self.emission.load_state_dict(self.counted.emission.state_dict())
         leave = self.generator.leave
         assert isinstance(leave, nn.Linear)
         with torch.no_grad():
-            leave.bias.copy_(self.emission.prepare(dense))
+            leave.bias.copy_(self.counted.outputs)
             leave.weight.mul_(FAINT)
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
@@ -325,6 +329,13 @@ class GANFamily(Family):
             return Batch.unknown(self.event, 0)
         drawn = torch.cat([self._draw(part, self.candidates, generator) for part in sizes])
         codes, values = self._view.harden(drawn)
+        return self.event.complete(codes, values)
+
+    @torch.no_grad()
+    def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records of the start that was counted, before anybody learned."""
+        self.eval()
+        codes, values = self._view.harden(self.counted.draw(size, generator))
         return self.event.complete(codes, values)
 
     def _draw(self, size: int, candidates: int, generator: torch.Generator) -> Tensor:
