@@ -17,7 +17,8 @@ def modes(rows: int, seed: int, kept: int = 5) -> np.ndarray:
 
 @pytest.mark.parametrize(("rows", "shift"), [(300, 0.0), (300, 1.0), (450, 0.5)])
 def test_balls_agree_with_prdc(rows, shift):
-    prdc = pytest.importorskip("prdc")
+    import prdc
+
     generated, real = normal(rows, 0) + np.float32(shift), normal(300, 1)
     expected = prdc.compute_prdc(real.astype(float), generated.astype(float), nearest_k=5)
     found = balls(generated, real)

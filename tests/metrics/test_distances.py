@@ -47,7 +47,8 @@ def test_points_that_are_alike_are_at_zero_far_from_the_origin_too():
 
 
 def test_pair_distances_agree_with_pot():
-    ot = pytest.importorskip("ot")
+    import ot
+
     a, b = normal(200, 5, 0), normal(300, 5, 1)
     ours = np.concatenate([piece.numpy().copy() for _, piece in squared(a, b)])
     np.testing.assert_allclose(ours, ot.dist(a.astype(float), b.astype(float)), rtol=1e-4, atol=1e-4)
