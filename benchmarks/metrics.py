@@ -4,6 +4,7 @@
     python benchmarks/metrics.py --data FOLDER                  # FOLDER/adult/{train,test}.csv, 2 threads
     python benchmarks/metrics.py --data FOLDER --table magic --judge c2st.py --part train
     python benchmarks/metrics.py --pairs 100000                 # memory and seconds of 100k x 100k distances
+    python benchmarks/metrics.py --data FOLDER --write PLANTED  # bad generators as files for `compare --samples`
 
 The clock includes reading data frames into features and all parts of `evaluate`, not the making of the records. The row
 `real` takes half of the held-out records for generated ones. With `--judge`, the score of that script against training
@@ -70,7 +71,7 @@ def dropped(train: Frame, rng: np.random.Generator) -> Frame:
         (train[name].value_counts(normalize=True) for name in train if 2 <= train[name].nunique() <= 50),
         key=lambda shares: abs(shares.iloc[1] - 0.2),
     )
-    kept = train[train[states.name] != states.index[1]]
+    kept = train[train[states.index.name] != states.index[1]]
     return kept.iloc[rng.integers(len(kept), size=len(train))].reset_index(drop=True)
 
 
@@ -131,6 +132,12 @@ def panels(options: argparse.Namespace) -> None:
     if options.part == "train":
         order = np.random.default_rng(0).permutation(len(train))
         train, test = (train.iloc[part].reset_index(drop=True) for part in np.array_split(order, 2))
+    if options.write:
+        options.write.mkdir(parents=True, exist_ok=True)
+        for name in [name for name in options.generators if name != "real"]:
+            made = GENERATORS[name](train, np.random.default_rng(options.seed))
+            made.to_csv(options.write / f"{name.replace(' ', '_')}.csv", index=False)
+        return
     start = time.perf_counter()
     features = Features(Table().fit(train), train)
     print(f"schema and scales: {time.perf_counter() - start:.1f} s", flush=True)
@@ -184,6 +191,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pairs", type=int, metavar="N", help="only distances between N and N points")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="only writes what bad generators make")
     parser.add_argument("--json", type=Path, help="appends one line a generator")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
