@@ -298,6 +298,25 @@ def test_the_monitor_prefers_the_truth_and_names_what_is_left_out() -> None:
     assert float(shuffled.figures.mean()) > float(truth.figures.mean()) + 0.1
 
 
+@torch.no_grad()
+def test_what_the_referee_saves_is_the_logarithm_of_how_its_choice_changes_the_density() -> None:
+    """A fair coin; heads have odds e against 1, so of 16 candidates a head is picked as a binomial sum says."""
+    event = Event(Columns(), (Entry("coin", Categorical(2)),))
+    fair = event.complete(torch.tensor([[0], [1]] * 2000), torch.zeros(4000, 1))
+    family = GANFamily(event, start="marginals", width=8, critic_width=8).eval()
+    family.prepare(single(fair), noise())
+    heads = single(event.complete(torch.ones(500, 1, dtype=torch.int64), torch.zeros(500, 1)))
+    family.referee.leave.weight.data.zero_()
+    family.referee.leave.bias.data.zero_()
+    plain = float(family.validate(heads, noise(1)).mean())
+    assert plain == pytest.approx(math.log(2) / 2, abs=0.03)
+    family.referee.forward = lambda dense, generator: dense[:, 1]  # type: ignore[method-assign, assignment]
+    count = torch.arange(16, dtype=torch.float64)
+    chance = torch.exp(torch.lgamma(torch.tensor(16.0)) - torch.lgamma(count + 1) - torch.lgamma(16 - count)) / 2**15
+    saved = float((chance * torch.log(16 * math.e / (math.e * (count + 1) + 15 - count))).sum())
+    assert plain - float(family.validate(heads, noise(1)).mean()) == pytest.approx(saved, abs=0.02)
+
+
 def test_the_composite_code_length_of_the_truth_is_its_entropy() -> None:
     event = Event(Columns(), (Entry("coin", Categorical(2)),))
     codes = (torch.rand(20_000, 1, generator=noise()) < 0.25).long()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import get_args
 
@@ -27,9 +28,6 @@ SAMPLE_TILE = 8192
 
 MONITORED = 4096
 """Generated records that a validation looks at."""
-
-MONITORED_CANDIDATES = 4
-"""Candidates of each of them, at most: more would make validations dear."""
 
 GAMMA_FALL, GAMMA_TURNS = 10.0, 2000
 """How far gamma falls, in the course of how many turns of the critic, under penalties r1 and r1r2."""
@@ -292,10 +290,24 @@ class GANFamily(Family):
         return module
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """The composite code length of held-out records under generated ones, see `Monitor`."""
-        drawn = self._draw(MONITORED, min(self.candidates, MONITORED_CANDIDATES), generator)
+        """Nats a held-out record: its composite code length, see `Monitor`, less what the referee saves.
+
+        The code length is that under records of the generator alone, scaled so that every entry counts once. Picking
+        one of k candidates by odds r multiplies the density of a record x by k r(x) / (r(x) + the odds of the others),
+        on average over these: the logarithm of that is what the referee saves.
+        """
+        drawn = self._draw(MONITORED, 1, generator)
         codes, values = self._view.harden(drawn)
         findings = self.monitor.judge(batch, codes, values)
+        figures = findings.figures * len(self.event) / 2
+        if self.candidates > 1:
+            referee = self._as_critic(self.referee)
+            odds = referee(self._presentation.spread(batch, generator).float(), generator).double().unsqueeze(1)
+            pool = referee(drawn, generator).double()
+            size = (len(batch), self.candidates - 1)
+            others = pool[torch.randint(len(pool), size, generator=generator, device=generator.device)]
+            shares = torch.cat([odds, others], 1).log_softmax(1)[:, 0]
+            figures = figures - math.log(self.candidates) - shares
         self._remarks = []
         if findings.coverage < NAMED:
             first, second = (self.event.all[i].name for i in findings.worst)
@@ -303,7 +315,7 @@ class GANFamily(Family):
                 f"Mode collapse: the generator leaves out {1 - findings.coverage:.0%} of what held-out records hold, "
                 f"most of all in {first!r}" + (f" with {second!r}." if second != first else ".")
             )
-        return findings.figures
+        return figures
 
     def remarks(self) -> list[str]:
         """Names mode collapse where the last validation found it."""
