@@ -18,6 +18,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FEW = 10
 """The most levels of a column that is predicted by default."""
 
+LEAF, LEAVES = 20, 20
+"""Records that a leaf must have, at most, and leaves that as many records as there are could then fill, at least."""
+
 
 @dataclass(frozen=True)
 class Utility:
@@ -102,6 +105,11 @@ def _figure(part: tuple[Array, Array], test: tuple[Array, Array], classes: bool,
     return jackknife(score(every), without, high=1.0)
 
 
+def _settings(size: int, seed: int) -> dict[str, Any]:
+    """Of trees that can split few records too."""
+    return {"min_samples_leaf": max(1, min(LEAF, size // LEAVES)), "early_stopping": False, "random_state": seed}
+
+
 class _Areas:
     """Macro AUC, one against the rest, of the classes that the held-out records have."""
 
@@ -111,7 +119,7 @@ class _Areas:
         self._scores = np.zeros((len(test[1]), len(self._classes)))
         if len(np.unique(part[1])) < 2:
             return  # trees that have seen one class rank nothing: 1/2
-        trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed).fit(*part)
+        trees = HistGradientBoostingClassifier(**_settings(len(part[1]), seed)).fit(*part)
         of_class = {label: k for k, label in enumerate(trees.classes_.tolist())}
         probabilities = trees.predict_proba(test[0])
         for k, label in enumerate(self._classes.tolist()):
@@ -132,7 +140,7 @@ class _Determination:
 
     def __init__(self, part: tuple[Array, Array], test: tuple[Array, Array], seed: int) -> None:
         self._truth = test[1]
-        trees = HistGradientBoostingRegressor(early_stopping=False, random_state=seed).fit(*part)
+        trees = HistGradientBoostingRegressor(**_settings(len(part[1]), seed)).fit(*part)
         self._predicted = trees.predict(test[0])
 
     def __call__(self, rows: Array) -> float:

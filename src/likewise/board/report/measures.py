@@ -179,9 +179,11 @@ def cell(measure: Measure, row: Row, notes: Notes) -> Cell:
     """The cell of a figure in a row."""
     value = value_of(row, measure.field)
     if value is None:
-        why = row.get("reasons", {}).get(measure.field)
-        # That a reference row has no model needs no note in each of its cells.
-        return Cell(DASH, note=notes.mark(str(why)) if why and row.get("family") != "reference" else None)
+        reasons = row.get("reasons", {})
+        why = reasons.get(measure.field)
+        # That a reference row has no model, and so no file, needs no note in each of its cells.
+        told = why and not (row.get("family") == "reference" and why == reasons.get("path"))
+        return Cell(DASH, note=notes.mark(str(why)) if told else None)
     low, high = (value_of(row, measure.field + end) for end in ("_low", "_high"))
     interval = "" if low is None or high is None else f"{measure.write(low)} to {measure.write(high)}"
     real = value_of(row, measure.beside) if measure.beside else None
