@@ -199,6 +199,9 @@ def test_misrepresented_parts_of_a_column_are_named_by_where_they_lie():
 
     large = Region("range", 0.10, 0.08, low=5e4, high=1e5, from_quantile=0.9, to_quantile=1.0)
     assert "slightly under-represents large income" in words(result(margins(large)))
+    for value in (0.0, 2500.0):
+        atom = Region("range", 0.6, 0.3, low=value, high=np.nextafter(value, np.inf), to_quantile=0.6)
+        assert f"strongly under-represents income {value:g};" in words(result(margins(atom)))
     level = Region("level", 0.2, 0.4, level="none")
     assert "strongly over-represents income none" in words(result(margins(level)))
     chance = Region("level", 0.2, 0.21, level="none")

@@ -125,7 +125,7 @@ def _region(column: str, region: Region) -> str:
         return f"large {column}"
     if region.to_quantile <= 0.3:
         return f"small {column}"
-    if region.high - region.low <= abs(region.low) * 1e-9:  # an atom
+    if region.high <= math.nextafter(region.low, math.inf):  # an atom
         return f"{column} {region.low:.6g}"
     return f"{column} from {region.low:.6g} to {region.high:.6g}"
 
