@@ -117,25 +117,3 @@ def test_hardening_undoes_the_dense_view(kind: str) -> None:
     codes, values = view.harden(dense)
     assert torch.equal(codes, batch.codes)
     torch.testing.assert_close(values, batch.values)
-
-
-def test_straight_through_samples_are_hard_forwards_and_soft_backwards() -> None:
-    view = DenseView(TABLE)
-    logits = torch.randn(500, view.size, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    dense = view.soften(logits, 0.7, straight_through=True, generator=torch.Generator().manual_seed(1))
-    for columns in view.code_columns:
-        if columns.stop > columns.start:
-            torch.testing.assert_close(dense[:, columns].max(1).values, torch.ones(500))
-            torch.testing.assert_close(dense[:, columns].sum(1), torch.ones(500))
-    (gradient,) = torch.autograd.grad(dense.square().sum(), logits)
-    assert torch.isfinite(gradient).all()
-    assert bool((gradient[:, view.code_columns[0]] != 0).any())
-
-
-def test_relaxed_samples_choose_codes_with_their_probabilities() -> None:
-    view = DenseView(TABLE)
-    logits = torch.zeros(20_000, view.size)
-    logits[:, view.code_columns[0]] = torch.tensor([0.5, 0.2, 0.2, 0.1]).log()
-    codes, _ = view.harden(view.soften(logits, 0.5, generator=torch.Generator().manual_seed(2)))
-    shares = torch.bincount(codes[:, 0]) / 20_000
-    torch.testing.assert_close(shares, torch.tensor([0.5, 0.2, 0.2, 0.1]), atol=0.015, rtol=0)

@@ -12,9 +12,8 @@ class DenseView:
     """A differentiable view of an event: one-hot codes and values side by side, for families that need one vector.
 
     Each entry takes one column a code (none when it has a single code) and one column for its value. The view of a
-    batch holds indicators and values; the output of a network in the same columns holds logits and values. `soften`
-    turns logits into a relaxed or straight-through sample in the view, and `harden` turns any view into codes and
-    values.
+    batch holds indicators and values; the output of a network in the same columns holds logits and values. `harden`
+    turns a view, relaxed or not, into codes and values.
 
     Examples
     --------
@@ -53,37 +52,6 @@ class DenseView:
             if value is not None:
                 out[:, value] = batch.values[:, i]
         return out
-
-    def soften(
-        self,
-        logits: Tensor,
-        temperature: float = 1.0,
-        straight_through: bool = False,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """A differentiable sample in the view from logits and values (B, size).
-
-        Codes are Gumbel-softmax samples (Jang et al. 2017, equation 2) at `temperature`; with `straight_through` the
-        forward pass is their one-hot argmax. Values are weighted by the code that makes them present.
-        """
-        # Pieces put together once: writing them into one tensor would copy it, and its gradient, for every entry.
-        pieces: list[Tensor] = []
-        for codes, value in zip(self.code_columns, self.value_columns, strict=True):
-            present: Tensor | None = None
-            if codes.stop > codes.start:
-                own = logits[:, codes]
-                uniform = torch.rand(own.shape, generator=generator, device=own.device).to(own)
-                gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
-                soft = torch.softmax((own + gumbel) / temperature, dim=1)
-                if straight_through:
-                    hard = torch.zeros_like(soft).scatter_(1, soft.detach().argmax(1, keepdim=True), 1.0)
-                    soft = hard + soft - soft.detach()
-                pieces.append(soft)
-                present = soft[:, :1]
-            if value is not None:
-                own = logits[:, value : value + 1]
-                pieces.append(own if present is None else own * present)
-        return torch.cat(pieces, 1)
 
     def harden(self, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, E) and values (B, E) of a view: the largest indicator of each entry, values where present."""

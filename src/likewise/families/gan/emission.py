@@ -11,6 +11,7 @@ from likewise.dense_view import DenseView
 from likewise.events import Event
 from likewise.families.gan.calibration import Calibration
 from likewise.families.gan.states import States
+from likewise.mathematics.relaxation import gumbel_softmax
 
 Codes = Literal["straight_through", "relaxed"]
 Start = Literal["tree", "marginals"]
@@ -61,7 +62,8 @@ class Emission(nn.Module):
             columns, column = self.view.code_columns[i], self.view.value_columns[i]
             codes = value = None
             if columns.stop > columns.start:
-                codes = self._draw(outputs[:, columns] + calibration.shift[columns], generator, hard)
+                logits = outputs[:, columns] + calibration.shift[columns]
+                codes = gumbel_softmax(logits, self.temperature, hard, generator)
             if column is not None:
                 spread = outputs[:, self.spreads[i]].clamp(LEAST_SPREAD, MOST_SPREAD).exp()
                 noise = torch.randn(len(outputs), generator=generator, device=outputs.device).to(outputs)
@@ -76,15 +78,6 @@ class Emission(nn.Module):
             if self.told:
                 outputs = outputs + self.states.of_entry(i, codes, value) @ self.weight[self.states.slices[i]]
         return torch.cat([pieces[i] for i in sorted(pieces)], 1), raw
-
-    def _draw(self, logits: Tensor, generator: torch.Generator, hard: bool) -> Tensor:
-        uniform = torch.rand(logits.shape, generator=generator, device=logits.device).to(logits)
-        gumbel = -torch.log(-torch.log(uniform.clamp(1e-7, 1 - 1e-7)))
-        soft = torch.softmax((logits + gumbel) / self.temperature, 1)
-        if not hard:
-            return soft
-        indicator = torch.zeros_like(soft).scatter_(1, soft.detach().argmax(1, keepdim=True), 1.0)
-        return indicator + soft - soft.detach() if soft.requires_grad else indicator
 
     # ------------------------------------------------------------------------------------------------------- the start
 

@@ -20,6 +20,7 @@ from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, betw
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
 from likewise.families.gan.presentation import Presentation
+from likewise.mathematics.relaxation import gumbel
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
@@ -292,22 +293,14 @@ class GANFamily(Family):
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Nats a held-out record: its composite code length, see `Monitor`, less what the referee saves.
 
-        The code length is that under records of the generator alone, scaled so that every entry counts once. Picking
-        one of k candidates by odds r multiplies the density of a record x by k r(x) / (r(x) + the odds of the others),
-        on average over these: the logarithm of that is what the referee saves.
+        The code length is that under records of the generator alone, scaled so that every entry counts once.
         """
         drawn = self._draw(MONITORED, 1, generator)
         codes, values = self._view.harden(drawn)
         findings = self.monitor.judge(batch, codes, values)
         figures = findings.figures * len(self.event) / 2
         if self.candidates > 1:
-            referee = self._as_critic(self.referee)
-            odds = referee(self._presentation.spread(batch, generator).float(), generator).double().unsqueeze(1)
-            pool = referee(drawn, generator).double()
-            size = (len(batch), self.candidates - 1)
-            others = pool[torch.randint(len(pool), size, generator=generator, device=generator.device)]
-            shares = torch.cat([odds, others], 1).log_softmax(1)[:, 0]
-            figures = figures - math.log(self.candidates) - shares
+            figures = figures - self._saved(batch, drawn, generator)
         self._remarks = []
         if findings.coverage < NAMED:
             first, second = (self.event.all[i].name for i in findings.worst)
@@ -316,6 +309,19 @@ class GANFamily(Family):
                 f"most of all in {first!r}" + (f" with {second!r}." if second != first else ".")
             )
         return figures
+
+    def _saved(self, batch: Batch, drawn: Tensor, generator: torch.Generator) -> Tensor:
+        """By how much the referee shortens the code of held-out records (B,), in nats.
+
+        Picking one of k candidates by odds r multiplies the density of a record x by k r(x) / (r(x) + the odds of the
+        others), on average over these; of that the logarithm. The others are chosen among `drawn`, by the generator.
+        """
+        referee = self._as_critic(self.referee)
+        odds = referee(self._presentation.spread(batch, generator).float(), generator).double().unsqueeze(1)
+        pool = referee(drawn, generator).double()
+        size = (len(batch), self.candidates - 1)
+        others = pool[torch.randint(len(pool), size, generator=generator, device=generator.device)]
+        return math.log(self.candidates) + torch.cat([odds, others], 1).log_softmax(1)[:, 0]
 
     def remarks(self) -> list[str]:
         """Names mode collapse where the last validation found it."""
@@ -356,8 +362,7 @@ class GANFamily(Family):
         if candidates == 1:
             return drawn
         odds = self._as_critic(self.referee)(drawn).float().view(size, candidates)
-        uniform = torch.rand(odds.shape, generator=generator, device=generator.device).clamp(1e-7, 1 - 1e-7)
-        chosen = (odds - torch.log(-torch.log(uniform))).argmax(1)
+        chosen = (odds + gumbel(odds, generator)).argmax(1)
         return drawn[chosen + candidates * torch.arange(size, device=drawn.device)]
 
 
