@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 
 import torch
@@ -12,6 +11,7 @@ from likewise.events import Batch, Event, Quantised, Status
 from likewise.families.autoregressive.conditionals import MOST_CELLS, NODES
 from likewise.families.autoregressive.walk import Walker
 from likewise.families.family import LogProb
+from likewise.families.noise import record_noise
 from likewise.networks.prefix import PrefixNetwork
 
 MOST_BRANCHES = 4096
@@ -102,8 +102,7 @@ class Marginals:
 
     def _estimate(self, batch: Batch, order: tuple[int, ...], seed: int) -> tuple[Tensor, Tensor]:
         """log of the mean weight of ancestral candidates, and the relative variance of that mean."""
-        noise = torch.stack([_noise(batch, row, seed, len(order)) for row in range(len(batch))])
-        noise = noise.flatten(0, 1).to(batch.codes.device)
+        noise = record_noise(batch, seed, (CANDIDATES, len(order), 3)).flatten(0, 1).to(batch.codes.device)
         walk = self._walker.walk(batch.repeat(CANDIDATES), order, lambda size, position: noise[:, position])
         weights = walk.log_weight.view(len(batch), CANDIDATES)
         level = torch.logsumexp(weights, 1) - math.log(CANDIDATES)
@@ -116,16 +115,3 @@ def _group_logsumexp(values: Tensor, group: Tensor, size: int) -> Tensor:
     top = top.scatter_reduce(0, group, values, "amax").nan_to_num(neginf=0.0)
     total = torch.zeros_like(top).scatter_add(0, group, torch.exp(values - top[group]))
     return total.log() + top
-
-
-def _noise(batch: Batch, row: int, seed: int, positions: int) -> Tensor:
-    """Uniform noise (CANDIDATES, positions, 3) that is a function of the seed and this record alone."""
-    digest = hashlib.sha256(str(seed).encode())
-    parts = [batch.codes, batch.lower, batch.width, batch.status]
-    for i, allowed in sorted(batch.restrictions.items()):
-        if batch.status[row, i] == Status.RESTRICTED:
-            parts += [allowed.codes, allowed.intervals]
-    for part in parts:
-        digest.update(part[row].cpu().numpy().tobytes())
-    generator = torch.Generator().manual_seed(int.from_bytes(digest.digest()[:8], "little") >> 1)
-    return torch.rand(CANDIDATES, positions, 3, generator=generator, dtype=torch.float64)
