@@ -24,6 +24,7 @@ _HOMES = {
     "BayesianNetwork": "likewise.estimators.bayesian_network",
     "Comparison": "likewise.board.comparison",
     "DataError": "likewise.errors",
+    "Flow": "likewise.estimators.flow",
     "GAN": "likewise.estimators.gan",
     "Generative": "likewise.estimators.generative",
     "LikewiseError": "likewise.errors",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork as BayesianNetwork
     from likewise.estimators.checks import check_generative as check_generative
     from likewise.estimators.files import load as load
+    from likewise.estimators.flow import Flow as Flow
     from likewise.estimators.gan import GAN as GAN
     from likewise.estimators.generative import Generative as Generative
     from likewise.estimators.taxonomy import families as families

@@ -16,12 +16,15 @@ from likewise.engine.progress import Progress
 from likewise.engine.record import strict
 from likewise.errors import DataError
 from likewise.events import Batch, Event
-from likewise.families.family import ClosedFormLearner, Family, GradientLearner
+from likewise.families.family import ClosedFormLearner, Examined, Family, GradientLearner
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 
 TINY = 10
 """With fewer records than this, all of them train and all of them validate."""
+
+EXAMINED = 1024
+"""Records that a fitted family is examined on, at most."""
 
 HELD_OUT = 3
 """The fewest records that are held out when any are."""
@@ -101,5 +104,9 @@ def learn(
             progress=Progress(enabled=None if verbose else False),
             log=None if checkpoint is None else checkpoint / "training.jsonl",
         )
-        return record.to_json()
+        found = record.to_json()
+        if isinstance(family, Examined):
+            judges = held_out if len(held_out) else training
+            found["examined"] = dict(strict(dict(family.examine(judges.rows(slice(0, EXAMINED))))))
+        return found
     raise DataError(f"The family {family.name!r} implements no way of learning.")

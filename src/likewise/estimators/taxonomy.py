@@ -17,6 +17,7 @@ ESTIMATORS = MappingProxyType(
     {
         "autoregressive": ("likewise.estimators.autoregressive", "Autoregressive"),
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
+        "flow": ("likewise.estimators.flow", "Flow"),
         "gan": ("likewise.estimators.gan", "GAN"),
     }
 )
@@ -37,6 +38,13 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "ancestral",
             "exact inference",
             "structure search and counting",
+        ),
+        "flow": (
+            "explicit",
+            "exact on real values, a bound on grids",
+            "one pass",
+            "importance, with effective sample size",
+            "maximum likelihood by gradients",
         ),
         "gan": ("implicit", "none", "one pass", "none", "two players, by gradients"),
     }

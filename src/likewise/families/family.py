@@ -88,6 +88,15 @@ class Latent(Protocol):
 
 
 @runtime_checkable
+class Examined(Protocol):
+    """A family of which something must be measured after every fit."""
+
+    def examine(self, records: Batch) -> Mapping[str, float]:
+        """Figures by name, measured on some records: they become a part of the record of the fit."""
+        ...
+
+
+@runtime_checkable
 class Borrower(Protocol):
     """A family that stands on a factor, base or prior of another family, which is told beside what it made of it."""
 

@@ -1,0 +1,139 @@
+"""The exact factor p(codes) of a flow, and codes as deterministic latents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import log, log1p
+
+import torch
+from torch import Tensor, nn
+
+from likewise.events import Batch, Columns, Entry, Event, Restriction
+from likewise.families.autoregressive.family import AutoregressiveFamily
+from likewise.families.autoregressive.walk import Walker
+
+
+class CodeFactor(nn.Module):
+    """p(codes), by an autoregressive model of the entries of which training records had more than one: borrowed.
+
+    A column of numbers that was never blank or spiked has one code that was seen, and its probability is known.
+
+    Parameters
+    ----------
+    event : Event
+    width, hidden, layers, dropout : of the autoregressive model
+    """
+
+    def __init__(self, event: Event, width: int, hidden: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.at = [i for i, entry in enumerate(event.all) if seen_codes(entry) > 1]
+        self.sure = [i for i, entry in enumerate(event.all) if entry.unseen is not None and i not in self.at]
+        self.whole = event
+        self.model: AutoregressiveFamily | None = None
+        if not self.at:
+            return
+        labels = set(event.label_entries)
+        bare = {i: replace(event.all[i], value=None) for i in self.at}
+        self.event = Event(
+            Columns(),
+            tuple(bare[i] for i in self.at if i not in labels),
+            tuple(bare[i] for i in self.at if i in labels),
+        )
+        self.model = AutoregressiveFamily(
+            self.event, n_orders=1, width=width, hidden=hidden, layers=layers, dropout=dropout, components=1
+        )
+
+    def part(self, batch: Batch) -> Batch:
+        """The codes of records that the autoregressive model speaks of, with their evidence."""
+        at = self.at
+        codes = batch.codes[:, at]
+        zero = batch.values.new_zeros(codes.shape)
+        restrictions = {
+            at.index(i): Restriction(part.codes, part.intervals[:, :0])
+            for i, part in batch.restrictions.items()
+            if i in at
+        }
+        return Batch(codes, zero, zero, torch.ones_like(zero), batch.status[:, at], restrictions)
+
+    def loss(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The mean negative log-probability of the codes of a minibatch, in nats."""
+        if self.model is None:
+            return batch.values.new_zeros(())
+        loss: Tensor = self.model(self.part(batch), player, generator)
+        return loss
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The negative log-probability (B,) of codes, in nats."""
+        if self.model is None:
+            return batch.values.new_zeros(len(batch))
+        return self.model.validate(self.part(batch), generator)
+
+    def log_prob(self, batch: Batch, seed: int) -> Tensor:
+        """log p(codes) (B,) of fully observed records, with the shares of their states within their codes."""
+        total = self.whole.log_share(batch)
+        for i in self.sure:
+            entry = self.whole.all[i]
+            unseen = batch.codes[:, i].eq(entry.code.size - 1).to(total)
+            total = total + unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
+        return total if self.model is None else total + self.model.log_prob(self.part(batch), seed).values
+
+    def sample(self, size: int, generator: torch.Generator) -> Tensor:
+        """Codes (size, E) of all entries."""
+        codes = torch.zeros(size, len(self.whole), dtype=torch.int64, device=generator.device)
+        if self.model is not None:
+            codes[:, self.at] = self.model.sample(size, generator).codes.to(codes.device)
+        return codes
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Starts codes at their frequencies."""
+        if self.model is not None:
+            self.model.prepare(self.part(train), generator)
+
+    # --------------------------------------------------------------------------------------------------------- latents
+
+    @torch.no_grad()
+    def encode(self, codes: Tensor) -> Tensor:
+        """Normal scores (B, n) of codes (B, n): of the middles of their steps of the conditional distribution."""
+        found = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
+
+        def read(i: int, cumulative: Tensor, share: Tensor) -> Tensor:
+            here = codes[:, i : i + 1]
+            middle = cumulative.gather(1, here) - 0.5 * share.gather(1, here)
+            found[:, i] = torch.special.ndtri(middle.squeeze(1).clamp(1e-12, 1 - 1e-12))
+            return codes[:, i]
+
+        self._walk(len(codes), read)
+        return found
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Tensor:
+        """Codes (B, n) whose steps hold the normal scores (B, n): the inverse of `encode`."""
+        found = torch.zeros(latent.shape, dtype=torch.int64, device=latent.device)
+        level = torch.special.ndtr(latent.double())
+
+        def choose(i: int, cumulative: Tensor, share: Tensor) -> Tensor:
+            last = cumulative.shape[1] - 1 - (self.event.all[i].unseen is not None)
+            found[:, i] = (level[:, i : i + 1] > cumulative).sum(1).clamp(max=last)
+            return found[:, i]
+
+        self._walk(len(latent), choose)
+        return found
+
+    def _walk(self, size: int, step: Callable[[int, Tensor, Tensor], Tensor]) -> None:
+        """Goes through the entries: `step(entry, cumulative (B, K), shares (B, K))` says the codes (B,) of each."""
+        if self.model is None:
+            return
+        network = self.model.network
+        walker = Walker(self.event, network)
+        context = network.target.new_zeros(size, network.width)
+        zero = context.new_zeros(size)
+        for i in self.model.orders[0]:
+            log_codes = walker.conditional(i, context).log_codes
+            share = torch.softmax(log_codes.double(), 1)
+            context = context + network.embed_entry(i, step(i, share.cumsum(1), share), zero)
+
+
+def seen_codes(entry: Entry) -> int:
+    """How many codes of an entry a training record can have had."""
+    return entry.code.size - (entry.unseen is not None)

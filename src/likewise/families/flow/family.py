@@ -1,0 +1,349 @@
+"""The family of normalizing flows: settings, learning by maximum likelihood, scores, samples and latents."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from likewise.errors import NotSupported
+from likewise.events import Batch, Event, Quantised, Status
+from likewise.families.family import Family, LogProb, Player
+from likewise.families.flow.codes import CodeFactor
+from likewise.families.flow.dequantise import Dequantisation
+from likewise.families.flow.dequantise import Kind as DequantisationKind
+from likewise.families.noise import record_noise
+from likewise.networks.base import Base, base_distribution
+from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
+from likewise.networks.invertible import Composition, Invertible
+from likewise.networks.triangular import Triangular
+
+Architecture = Literal["spline", "realnvp", "maf"]
+
+SCORE_TILE = 128
+"""Records scored together. Always the same number, so that a score never depends on its neighbours."""
+
+SAMPLE_TILE = 16384
+
+
+class FlowFamily(Family):
+    """p(x) = p(codes) p(values | codes); the values are an invertible image of a simple distribution, given the codes.
+
+    log p(values | codes) = log b(f(z)) + log |df/dz| for real values z in model units, exact. Values on a grid are
+    dequantised, which makes it a bound. Values that are absent are invisible: no network sees them, no determinant
+    counts them. The codes have a factor of their own, an autoregressive model (`CodeFactor`), exact too.
+
+    Parameters
+    ----------
+    event : Event
+    architecture : "spline", "realnvp" or "maf"
+        Rational-quadratic spline couplings (Durkan et al. 2019), affine couplings (Dinh et al. 2017), or masked
+        autoregressive layers (Papamakarios et al. 2017), the last over splines too.
+    blocks : int
+        Each is an invertible linear layer and two coupling layers (one masked layer).
+    bins, bound : int, float
+        Of splines.
+    base : "normal", "student" or "mixture"
+    base_components : int
+        Of the mixture.
+    dequantisation : "uniform" or "variational"
+    width, layers, dropout, bumps : of the networks of the layers
+    code_width, code_hidden, code_layers, code_dropout : of the factor of codes
+    importance_samples : int
+        Points of each cell that a score looks at; more are a tighter bound.
+    learning_rate, weight_decay : float
+        Of AdamW.
+    """
+
+    name = "flow"
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        architecture: Architecture = "spline",
+        blocks: int = 4,
+        bins: int = 16,
+        bound: float = 5.0,
+        base: Base = "normal",
+        base_components: int = 16,
+        dequantisation: DequantisationKind = "uniform",
+        width: int = 128,
+        layers: int = 2,
+        dropout: float = 0.1,
+        bumps: int = 8,
+        code_width: int = 128,
+        code_hidden: int = 256,
+        code_layers: int = 2,
+        code_dropout: float = 0.1,
+        importance_samples: int = 16,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.01,
+    ) -> None:
+        for option, value, allowed in (
+            ("architecture", architecture, get_args(Architecture)),
+            ("base", base, get_args(Base)),
+            ("dequantisation", dequantisation, get_args(DequantisationKind)),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
+        sizes = {
+            "blocks": blocks,
+            "bins": bins,
+            "base_components": base_components,
+            "width": width,
+            "layers": layers,
+            "code_width": code_width,
+            "code_hidden": code_hidden,
+            "code_layers": code_layers,
+            "importance_samples": importance_samples,
+        }
+        for name, size in sizes.items():
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} must be a positive whole number, not {size!r}")
+        if type(bumps) is not int or bumps < 0:
+            raise ValueError(f"bumps must be a whole number of at least 0, not {bumps!r}")
+        if bins < 2:
+            raise ValueError(f"bins must be at least 2, not {bins}")
+        if not 0 <= dropout < 1 or not 0 <= code_dropout < 1 or not bound > 0:
+            raise ValueError("dropout must be at least 0 and below 1, and bound positive")
+        super().__init__(
+            event,
+            {
+                "architecture": architecture,
+                "base": base,
+                "dequantisation": dequantisation,
+                "bound": bound,
+                "bumps": bumps,
+                "dropout": dropout,
+                "code_dropout": code_dropout,
+                "learning_rate": learning_rate,
+                "weight_decay": weight_decay,
+                **sizes,
+            },
+        )
+        self.importance_samples = importance_samples
+        self.values = list(event.value_entries)
+        size = len(self.values)
+        self.codes = CodeFactor(event, code_width, code_hidden, code_layers, code_dropout)
+        context = width if self.codes.at and size else 0
+        sizes_of_codes = [event.code_sizes[i] for i in self.codes.at]
+        self._starts = [sum(sizes_of_codes[:k]) for k in range(len(sizes_of_codes))]
+        self.embedding = nn.Parameter(0.3 * torch.randn(sum(sizes_of_codes) if context else 0, context))
+        quantised = [v for v, i in enumerate(self.values) if isinstance(event.all[i].value, Quantised)]
+        self.dequantisation = Dequantisation(quantised, size, dequantisation, context, width)
+        self.flow: Composition | None = None
+        if size:
+            elementwise: Elementwise = Affine() if architecture == "realnvp" else Spline(bins, bound)
+            self.flow = Composition(
+                _layers(size, architecture, blocks, elementwise, context, width, layers, dropout, bumps)
+            )
+            self.base = base_distribution(base, size, base_components)
+
+    # -------------------------------------------------------------------------------------------------------- learning
+
+    def players(self) -> list[Player]:
+        """One player: everything moves together."""
+        return [
+            Player(
+                "model",
+                list(self.parameters()),
+                self.settings["learning_rate"],
+                weight_decay=self.settings["weight_decay"],
+            )
+        ]
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Starts codes at their frequencies; values start as independent normal scores, the identity map."""
+        self.codes.prepare(train, generator)
+
+    def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The mean negative log-likelihood (or its bound) of a minibatch, in nats."""
+        loss = self.codes.loss(batch, player, generator)
+        if self.flow is not None:
+            uniform = torch.rand(self._noise_shape(len(batch)), generator=generator, device=generator.device)
+            loss = loss - self._values_log_prob(batch, uniform, generator).mean()
+        return loss
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Negative log-likelihood (B,) of held-out records, or the bound with one point a cell, in nats."""
+        uniform = torch.rand(self._noise_shape(len(batch)), generator=generator, device=generator.device)
+        return self.codes.validate(batch, generator) - self._values_log_prob(batch, uniform)
+
+    def learner_state(self) -> Mapping[str, Tensor]:
+        """Nothing besides the parameters."""
+        return {}
+
+    def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to load."""
+
+    @torch.no_grad()
+    def examine(self, records: Batch) -> Mapping[str, float]:
+        """The largest error, in normal scores and single precision, of going from values to the base and back."""
+        if self.flow is None:
+            return {"round_trip_error": 0.0}
+        values, present = records.values[:, self.values].float(), self._present(records.codes)
+        context = self._context(records.codes)
+        back = self.flow.inverse(self.flow(values, present, context)[0], present, context)
+        return {"round_trip_error": float((back - values).abs().max())}
+
+    # ------------------------------------------------------------------------------------------------- values and codes
+
+    def _noise_shape(self, size: int) -> tuple[int, int]:
+        return size, len(self.dequantisation.quantised)
+
+    def _context(self, codes: Tensor) -> Tensor | None:
+        """What layers are told of codes (B, E): the sum of their embeddings (B, C)."""
+        if self.embedding.shape[1] == 0:
+            return None
+        starts = torch.tensor(self._starts, device=codes.device)
+        return F.embedding(codes[:, self.codes.at] + starts, self.embedding).sum(1) / math.sqrt(len(self._starts))
+
+    def _present(self, codes: Tensor) -> Tensor:
+        return self.event.present(codes)[:, self.values]
+
+    def _values_log_prob(self, batch: Batch, uniform: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """log p(values | codes) (B,) in the user's units, at one point of each cell."""
+        if self.flow is None:
+            return batch.values.new_zeros(len(batch))
+        at = self.values
+        present, context = self._present(batch.codes), self._context(batch.codes)
+        values, lower, width = (part[:, at] for part in (batch.values, batch.lower, batch.width))
+        z, log_q = self.dequantisation(values, lower, width, present, context, uniform)
+        base, log_det = self.flow(z, present, context, generator)
+        real = [v for v in range(len(at)) if v not in self.dequantisation.quantised]
+        volume = torch.where(present[:, real], width[:, real], torch.ones_like(width[:, real])).log().sum(1)
+        found: Tensor = self.base.log_prob(base, present) + log_det - log_q + volume
+        return found
+
+    # --------------------------------------------------------------------------------------------------- the questions
+
+    @torch.no_grad()
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """log p(x) in nats, in float64: exact where every value is real, otherwise a bound with points of the cells.
+
+        The bound is log mean p(z_k) / q(z_k | cell) over `importance_samples` points (Burda et al. 2016), with noise
+        from hash(seed, record).
+        """
+        if not batch.fully_observed:
+            raise NotSupported("a flow scores whole records")
+        precise = copy.deepcopy(self).double().eval()
+        batch = batch.to(dtype=torch.float64)
+        parts = [precise._score(tile, seed, kept) for tile, kept in _padded(batch, SCORE_TILE)]
+        values, errors = (torch.cat(part) for part in zip(*parts, strict=True))
+        values = values + precise.codes.log_prob(batch, seed)
+        return LogProb(values, "bound" if self.dequantisation.quantised else "exact", errors)
+
+    def _score(self, tile: Batch, seed: int, kept: int) -> tuple[Tensor, Tensor]:
+        if not self.dequantisation.quantised:
+            values = self._values_log_prob(tile, tile.values.new_zeros(len(tile), 0))[:kept]
+            return values, torch.zeros_like(values)
+        count = self.importance_samples
+        noise = record_noise(tile, seed, (count, len(self.dequantisation.quantised))).to(tile.values.device)
+        each = torch.stack([self._values_log_prob(tile, noise[:, k]) for k in range(count)], 1)[:kept]
+        level = torch.logsumexp(each, 1) - math.log(count)
+        spread = torch.exp(each - level.unsqueeze(1)).var(1) if count > 1 else torch.zeros_like(level)
+        return level, torch.sqrt(spread / count)
+
+    @torch.no_grad()
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records: codes from their factor, then values."""
+        self.eval()
+        codes = self.codes.sample(size, generator)
+        values = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
+        if self.flow is not None:
+            for start in range(0, size, SAMPLE_TILE):
+                rows = slice(start, start + SAMPLE_TILE)
+                values[rows] = self._spread(self._values(codes[rows], self.base.sample(len(codes[rows]), generator)))
+        return self.event.complete(codes, values)
+
+    @torch.no_grad()
+    def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records of the factor of codes alone: each value is drawn from its own column, whatever the others."""
+        self.eval()
+        codes = self.codes.sample(size, generator)
+        noise = torch.randn(size, len(self.values), generator=generator, device=generator.device)
+        return self.event.complete(codes, self._spread(noise * self._present(codes)))
+
+    def _values(self, codes: Tensor, base: Tensor) -> Tensor:
+        """Values (B, V) at points of the base."""
+        assert self.flow is not None
+        present = self._present(codes)
+        return self.flow.inverse(base * present, present, self._context(codes))
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Values (B, E) at the places of their entries."""
+        out = torch.zeros(len(values), len(self.event), dtype=torch.float64, device=values.device)
+        out[:, self.values] = values.double()
+        return out
+
+    # --------------------------------------------------------------------------------------------------------- latents
+
+    @property
+    def latent_size(self) -> int:
+        """One coordinate for each entry of which records had more than one code, then one for each value."""
+        return len(self.codes.at) + len(self.values)
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """Latents (B, d) of whole records: normal scores of codes in their conditionals, then the image of values."""
+        if bool((batch.status != Status.OBSERVED).any()):
+            raise NotSupported("a flow encodes whole records")
+        precise = copy.deepcopy(self).double().eval()
+        batch = batch.to(dtype=torch.float64)
+        parts = [precise.codes.encode(batch.codes[:, precise.codes.at])]
+        if precise.flow is not None:
+            present = precise._present(batch.codes)
+            parts.append(precise.flow(batch.values[:, precise.values], present, precise._context(batch.codes))[0])
+        return torch.cat(parts, 1)
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Batch:
+        """The records at latents (B, d); the inverse of `encode`."""
+        precise = copy.deepcopy(self).double().eval()
+        latent = latent.double()
+        count = len(self.codes.at)
+        codes = torch.zeros(len(latent), len(self.event), dtype=torch.int64, device=latent.device)
+        codes[:, precise.codes.at] = precise.codes.decode(latent[:, :count])
+        values = torch.zeros(codes.shape, dtype=torch.float64, device=latent.device)
+        if precise.flow is not None:
+            values = precise._spread(precise._values(codes, latent[:, count:]))
+        return self.event.complete(codes, values)
+
+    def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Latents (size, d) of records of the model: normal scores of codes, then draws of the base."""
+        codes = torch.randn(size, len(self.codes.at), generator=generator, device=generator.device)
+        return codes if self.flow is None else torch.cat([codes, self.base.sample(size, generator)], 1)
+
+
+def _layers(
+    size: int,
+    architecture: Architecture,
+    blocks: int,
+    elementwise: Elementwise,
+    context: int,
+    width: int,
+    layers: int,
+    dropout: float,
+    bumps: int,
+) -> Iterator[Invertible]:
+    """The layers from data to base."""
+    moving = splits(size, 2 * blocks)
+    noise = torch.Generator().manual_seed(size)
+    for block in range(blocks):
+        yield Triangular(torch.randperm(size, generator=noise, device="cpu").tolist())
+        for moved in moving[2 * block : 2 * block + 2]:
+            yield Coupling(moved, elementwise, context, width, layers, dropout, bumps)
+
+
+def _padded(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
+    """The batch in tiles of exactly `size` records, the last one filled up, and how many of each are meant."""
+    for tile in batch.tiles(size):
+        kept = len(tile)
+        index = torch.arange(size, device=batch.codes.device).clamp(max=kept - 1)
+        yield tile.rows(index), kept
