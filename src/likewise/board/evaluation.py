@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,14 @@ from likewise.board import leaderboard
 from likewise.board.contestants import Contestant
 from likewise.board.division import divide
 from likewise.board.references import REFERENCES, reference
-from likewise.board.results import Likelihood, Result
+from likewise.board.results import Result
 from likewise.board.seeds import seed_for
 from likewise.board.trial import Terms, borrowed_of, draw, likelihood_of, measure, parameters, some, try_reference
 from likewise.domains.table import Table
+from likewise.domains.table.sources import Source
 from likewise.estimators.generative import Generative
 from likewise.metrics.features import Features
+from likewise.metrics.interval import Interval
 from likewise.metrics.panel import Panel, evaluate
 from likewise.metrics.support import Support, support
 
@@ -47,7 +48,7 @@ def evaluate_model(
     if held_out is None:
         result = _without_training(model, records, name, target, seed, max_rows)
         row = leaderboard.board([result])[0]
-        row["reasons"] |= {"score": f"{UNKNOWN}, and copies of it would look perfect", "borrowed_score": UNKNOWN}
+        row["reasons"]["score"] = f"{UNKNOWN}, and copies of it would look perfect"
         unknown = dict.fromkeys(("rank", "score", "score_low", "score_high", "fresh"))
         return {**row, **unknown, "path": path}
     division = divide(records, held_out, seed, _unfitted(model))
@@ -55,11 +56,8 @@ def evaluate_model(
     generated = division.domain.read(draw(model, terms.size, seed_for(seed, "sample", name)))
     panel, found = measure(terms, generated, division.held_out)
     contestant = Contestant(name, model.family_name, model)
-    likelihood, why = likelihood_of(model, contestant, division.held_out)
-    result = _result(model, name, panel, found, likelihood, why, len(generated))
-    borrowed, why = borrowed_of(model, contestant, terms)
-    told = {} if why is None else {"borrowed_score": why}
-    result = replace(result, borrowed=borrowed, reasons={**result.reasons, **told})
+    borrowed = borrowed_of(model, contestant, terms)
+    result = _result(contestant, panel, found, borrowed, division.held_out, len(generated))
     beside = [try_reference(reference(one, division, terms.size), terms).result for one in REFERENCES]
     row = leaderboard.board([result, *beside])[0]
     return {**row, "rank": None, "path": path}
@@ -80,27 +78,36 @@ def _without_training(
     order = np.random.default_rng(seed_for(seed, "halves")).permutation(len(held_out))
     halves = held_out.rows(order[middle:]), held_out.rows(order[:middle])
     found = support(generated, *halves, features, seed=seed_for(seed, "metrics"))
-    likelihood, why = likelihood_of(model, Contestant(name, model.family_name, model), held_out)
-    return _result(model, name, panel, found, likelihood, why, len(generated))
+    contestant = Contestant(name, model.family_name, model)
+    return _result(contestant, panel, found, (None, UNKNOWN), held_out, len(generated))
 
 
 def _result(
-    model: Generative,
-    name: str,
+    contestant: Contestant,
     panel: Panel,
     found: Support,
-    likelihood: Likelihood,
-    why: str | None,
+    borrowed: tuple[Interval | None, str | None],
+    held_out: Source,
     drawn: int,
 ) -> Result:
-    reasons = {"sample_seconds": "it was not timed", "rank": "one model by itself has no rank"}
+    """What was measured, and the likelihood; `borrowed` is a figure, or the reason why there is none."""
+    model = contestant.estimator
+    likelihood, no_likelihood = likelihood_of(model, contestant, held_out)
+    borrowed_score, no_borrowed_score = borrowed
+    reasons = {
+        "sample_seconds": "it was not timed",
+        "rank": "one model by itself has no rank",
+        "log_likelihood": no_likelihood,
+        "borrowed_score": no_borrowed_score,
+    }
     return Result(
-        name,
-        model.family_name,
+        contestant.name,
+        contestant.family,
         panel=panel,
         support=found,
         likelihood=likelihood,
-        reasons=reasons if why is None else {**reasons, "log_likelihood": why},
+        borrowed=borrowed_score,
+        reasons={figure: why for figure, why in reasons.items() if why is not None},
         fit_seconds=model.training_record_.get("seconds"),
         parameters=parameters(model),
         drawn=drawn,
