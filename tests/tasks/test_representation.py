@@ -20,6 +20,11 @@ def frame(size=600, seed=0):
     return pd.DataFrame({"side": side, "area": area, "kind": np.where(side > 0, "large", "small"), "alone": alone})
 
 
+def labels():
+    """What no model was told."""
+    return (frame(seed=1)["side"] > 1).rename("wide")
+
+
 @pytest.fixture(scope="module")
 def model():
     return Whitening(components=9, random_state=0).fit(frame())
@@ -27,7 +32,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def report(model):
-    return lw.latent_report(model, frame(seed=1), frame(seed=1)["side"] > 1)
+    return lw.latent_report(model, frame(seed=1), labels())
 
 
 def test_latents_without_variance_are_not_active(report):
@@ -79,8 +84,8 @@ def test_whitened_latents_predict_what_as_many_principal_components_do(report):
 
 def test_labels_that_the_model_never_saw_come_first(report):
     (label,) = report.labels
-    assert (label.column, label.measure) == ("side", "accuracy")
-    assert label.baseline == pytest.approx((frame(seed=1)["side"] <= 1).mean(), abs=0.05)
+    assert (label.column, label.measure) == ("wide", "accuracy")
+    assert label.baseline == pytest.approx(1 - labels().mean(), abs=0.05)
     assert not report.labels_learned
     words = str(report)
     assert words.index("the model never saw them") < words.index("columns (parts of the record")
@@ -102,7 +107,7 @@ def test_latents_that_know_less_predict_less():
 
 
 def test_the_report_is_the_same_every_time_and_of_the_seed(model, report):
-    again = lw.latent_report(model, frame(seed=1), frame(seed=1)["side"] > 1)
+    again = lw.latent_report(model, frame(seed=1), labels())
     assert again.as_dict() == report.as_dict()
     other = lw.latent_report(model, frame(seed=1), random_state=1)
     assert other.as_dict()["probes"] != report.as_dict()["probes"]
@@ -113,7 +118,7 @@ def test_the_report_is_json_frames_and_words(report):
     assert told["active"] == report.active
     frames = report.to_frames()
     assert frames["effects"].shape == (9, 4)
-    assert frames["probes"]["column"].tolist() == ["side", "side", "area", "kind", "alone"]
+    assert frames["probes"]["column"].tolist() == ["wide", "side", "area", "kind", "alone"]
     words = str(report)
     assert "9 latents of whitening" in words
     assert "(idle)" in words

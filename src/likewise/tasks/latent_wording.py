@@ -33,7 +33,7 @@ def text(report: LatentReport) -> str:
         f"linear probes, tested on {report.tested:,} records: from latents, and from as many principal components",
     ]
     if report.labels:
-        said = "the model was fitted with labels" if report.labels_learned else "the model never saw them"
+        said = "the model learned from them" if report.labels_learned else "the model never saw them"
         lines += [f"  labels ({said})", *_probes(report.labels)]
     lines += ["  columns (parts of the record that is encoded: what is kept, and how plainly)", *_probes(report.probes)]
     lines += [f"  {name}: no probe, {why}" for name, why in report.reasons.items()]

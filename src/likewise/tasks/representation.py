@@ -19,7 +19,6 @@ from likewise.domains.table.sources import Source
 from likewise.domains.table.wishes import Wishes
 from likewise.errors import DataError, NotSupported
 from likewise.estimators.capabilities import require
-from likewise.estimators.fitting import take
 from likewise.estimators.generative import Generative
 from likewise.estimators.randomness import seed_from
 from likewise.estimators.validation import check_labels, check_positive, check_records
@@ -91,7 +90,8 @@ class LatentReport:
     labels, probes : tuple of Probe
         Linear probes of the labels that were passed, and of the columns.
     labels_learned : bool
-        Whether the model was fitted with labels; else their probes are the honest ones, see `latent_report`.
+        Whether the model was fitted with labels, or with a column of their name; else their probes are the honest ones,
+        see `latent_report`.
     reasons : column -> why it has no probe
     """
 
@@ -207,12 +207,12 @@ def latent_report(
         raise NotSupported("latent_report is about columns, and the records of this model have none.")
     seed = seed_from(random_state)
     source = model.domain_.read(check_records(X, model, fitted=True))
-    labels = None if y is None else check_labels(y, len(source))
+    labels = None if y is None else read_labels(check_labels(y, len(source)), len(source))
     if len(source) < FEWEST:
         raise DataError(f"There are {len(source)} records; expected at least {FEWEST}.")
     order = np.random.default_rng(seed).permutation(len(source))
     rows = np.sort(order[: check_positive("max_records", max_records)])
-    source, labels = source.rows(rows), None if labels is None else take(labels, rows)
+    source, labels = source.rows(rows), None if labels is None else labels.rows(rows)
     latents = _encoded(model, source, labels)
     features = Features(model.domain_, source)
     real = features.columns(source)
@@ -232,14 +232,14 @@ def latent_report(
         kinds=tuple(column.kind for column in real),
         effects=effects(model, features, real, latents, seed),
         prior_distance=prior_distance(model, latents, seed),
-        labels=_probes(latents, principal, _label_columns(labels, len(source)), parts, seed, reasons),
+        labels=_probes(latents, principal, _label_columns(labels), parts, seed, reasons),
         probes=_probes(latents, principal, probed, parts, seed, reasons),
-        labels_learned=bool(model.domain_.event.labels),
+        labels_learned=bool(model.domain_.event.labels) or bool(labels and set(labels.names) & set(features.names)),
         reasons=reasons,
     )
 
 
-def _encoded(model: Generative, source: Source, labels: Any) -> Array:
+def _encoded(model: Generative, source: Source, labels: Source | None) -> Array:
     """Latents without the labels, so that probes of these are not told; with them where the family needs them."""
     try:
         return np.asarray(model.encode(source))
@@ -249,16 +249,15 @@ def _encoded(model: Generative, source: Source, labels: Any) -> Array:
         return np.asarray(model.encode(source, labels))
 
 
-def _label_columns(labels: Any, size: int) -> tuple[Column, ...]:
+def _label_columns(labels: Source | None) -> tuple[Column, ...]:
     """Labels as metrics see columns: whole numbers of few kinds are categories, as in `fit(X, y)`."""
     if labels is None:
         return ()
-    named = read_labels(labels, size)
     kinds = {
         name: infer(name, vector, Wishes(), Thresholds(), label=True).kind
-        for name, vector in zip(named.names, named.vectors, strict=True)
+        for name, vector in zip(labels.names, labels.vectors, strict=True)
     }
-    return Features(Table(kinds=kinds).fit(named), named).columns(named)
+    return Features(Table(kinds=kinds).fit(labels), labels).columns(labels)
 
 
 def _probes(
