@@ -91,6 +91,26 @@ def test_labels_that_the_model_never_saw_come_first(report):
     assert words.index("the model never saw them") < words.index("columns (parts of the record")
 
 
+def test_the_encoder_is_not_told_the_labels_unless_it_needs_them():
+    class Needy(Whitening):
+        """Encodes nothing without labels."""
+
+        def encode(self, X, y=None):
+            if y is None:
+                raise NotSupported("give y: this model is conditional on labels")
+            return super().encode(X, y)
+
+    plain, needy = (cls(components=4, random_state=0).fit(frame(), labels()) for cls in (Whitening, Needy))
+    told, untold = (lw.latent_report(model, frame(seed=1), labels()) for model in (needy, plain))
+    assert told.labels_learned
+    assert untold.labels_learned
+    assert "the model learned from them" in str(untold)
+    without = lw.latent_report(plain, frame(seed=1))
+    assert untold.as_dict()["coordinates"] == without.as_dict()["coordinates"] != told.as_dict()["coordinates"]
+    with pytest.raises(NotSupported, match="give y"):
+        lw.latent_report(needy, frame(seed=1))
+
+
 def test_whole_numbers_as_labels_are_categories(model):
     (label,) = lw.latent_report(model, frame(), (frame()["side"] > 0).astype(int).to_numpy()).labels
     assert (label.column, label.measure) == ("label", "accuracy")

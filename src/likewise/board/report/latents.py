@@ -195,7 +195,7 @@ def _between(axes: Axes, one: Probe, place: float, colour: str, low: float) -> N
     at: Floats = np.clip([one.baseline, one.components.value, one.latents.value], low, 1)
     ends = np.clip([one.latents.low, one.latents.high], low, 1)
     axes.plot([at[0], at[0]], [place - 0.3, place + 0.3], color=QUIET, linewidth=1)
-    ring = {"markerfacecolor": "none", "markeredgecolor": QUIET, "markeredgewidth": 1.1}
+    ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": QUIET, "markeredgewidth": 1.1}
     axes.plot(at[1], place, marker="o", markersize=6, **ring)
     axes.plot(ends, [place, place], color=colour, linewidth=1.6)
     axes.plot(at[2], place, marker="o", markersize=4.6, color=colour, markeredgewidth=0)
