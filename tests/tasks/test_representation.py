@@ -116,6 +116,15 @@ def test_whole_numbers_as_labels_are_categories(model):
     assert (label.column, label.measure) == ("label", "accuracy")
 
 
+def test_components_that_are_the_whole_record_are_named_so(report):
+    # Three numbers and a category of two levels have five dimensions, fewer than the nine latents.
+    assert (report.components, report.whole) == (5, True)
+    assert "all 5 principal components, which hold the whole record" in str(report)
+    few = lw.latent_report(Whitening(components=2, random_state=0).fit(frame()), frame())
+    assert (few.components, few.whole) == (2, False)
+    assert "as many principal components (2)" in str(few)
+
+
 def test_latents_that_know_less_predict_less():
     noise = np.random.default_rng(0)
     wide = pd.DataFrame(noise.normal(size=(400, 4)), columns=list("abcd"))

@@ -30,7 +30,7 @@ def text(report: LatentReport) -> str:
         "",
         *_coordinates(report),
         "",
-        f"linear probes, tested on {report.tested:,} records: from latents, and from as many principal components",
+        f"linear probes, tested on {report.tested:,} records: from latents, and from {beside(report)}",
     ]
     if report.labels:
         said = "the model learned from them" if report.labels_learned else "the model never saw them"
@@ -53,6 +53,13 @@ def _coordinates(report: LatentReport) -> list[str]:
         rows.append([name, f"{one.mean:.2f}", f"{one.deviation:.2f}", f"{one.skew:.2f}", told + rest or "nothing"])
     left_out = len(order) - len(rows) + 1
     return [*_aligned(rows), *([f"and {left_out} more"] if left_out else [])]
+
+
+def beside(report: LatentReport) -> str:
+    """The principal components that latents are held against, in words."""
+    if report.whole:
+        return f"all {report.components} principal components, which hold the whole record"
+    return f"as many principal components ({report.components})"
 
 
 def amount(effect: float, kind: str) -> str:

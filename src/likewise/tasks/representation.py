@@ -77,6 +77,10 @@ class LatentReport:
     family : str
     records, tested : int
         Records that were encoded; those of them that the probes were tested on, having learned from the others.
+    components : int
+        The principal components beside the latents: as many, or all there are where records have fewer dimensions.
+    whole : bool
+        Whether these are all there are, so that nothing of a record is left out of them.
     coordinates : tuple of Coordinate
     columns : tuple of str
     effects : float64 array (coordinates, columns)
@@ -98,6 +102,8 @@ class LatentReport:
     family: str
     records: int
     tested: int
+    components: int
+    whole: bool
     coordinates: tuple[Coordinate, ...]
     columns: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -119,6 +125,8 @@ class LatentReport:
             "family": self.family,
             "records": self.records,
             "tested": self.tested,
+            "components": self.components,
+            "whole": self.whole,
             "active": self.active,
             "coordinates": [{**asdict(one), "active": one.active} for one in self.coordinates],
             "prior_distance": asdict(self.prior_distance),
@@ -221,12 +229,15 @@ def latent_report(
         raise DataError(f"There is no modelled column {absent[0]!r} that could be probed.")
     probed = [column for column in real if columns is None or column.name in columns]
     parts = halves(len(source), seed)
-    principal = components(numbers(real), latents.shape[1], parts[0], seed)
+    plain = numbers(real)
+    principal = components(plain, latents.shape[1], parts[0], seed)
     reasons: dict[str, str] = {}
     return LatentReport(
         family=model.family_name,
         records=len(source),
         tested=len(parts[1]),
+        components=principal.shape[1],
+        whole=principal.shape[1] == plain.shape[1],
         coordinates=coordinates(latents),
         columns=features.names,
         kinds=tuple(column.kind for column in real),

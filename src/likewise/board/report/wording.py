@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from likewise.board.report.data import ModelReport, ReportData
 from likewise.board.report.measures import plain, value_of
+from likewise.tasks.latent_wording import beside
 
 if TYPE_CHECKING:
     from likewise.tasks.representation import LatentReport
@@ -119,7 +120,7 @@ def finding(report: LatentReport) -> str:
     return (
         f"{sentence(are)} latents are active. Encoded records lie {plain(distance.value)} from the prior "
         f"({plain(distance.low)} to {plain(distance.high)}; 0 is alike). Linear models read {better} of "
-        f"{len(report.probes)} columns surely better from latents than from {size} principal components, {worse} worse."
+        f"{len(report.probes)} columns surely better from latents than from {beside(report)}; {worse} surely worse."
     )
 
 
