@@ -27,6 +27,7 @@ _HOMES = {
     "Flow": "likewise.estimators.flow",
     "GAN": "likewise.estimators.gan",
     "Generative": "likewise.estimators.generative",
+    "LatentReport": "likewise.tasks.representation",
     "LikewiseError": "likewise.errors",
     "ModelFileError": "likewise.errors",
     "NotSupported": "likewise.errors",
@@ -36,6 +37,7 @@ _HOMES = {
     "check_generative": "likewise.estimators.checks",
     "compare": "likewise.board.comparison",
     "families": "likewise.estimators.taxonomy",
+    "latent_report": "likewise.tasks.representation",
     "load": "likewise.estimators.files",
 }
 """Public name -> the module that defines it."""
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
     from likewise.estimators.generative import Generative as Generative
     from likewise.estimators.taxonomy import families as families
     from likewise.events import Scores as Scores
+    from likewise.tasks.representation import LatentReport as LatentReport
+    from likewise.tasks.representation import latent_report as latent_report
 
 __all__ = [*sorted([*_HOMES, *_ROOMS]), "__version__"]
 

@@ -11,6 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
+from likewise.board.latents import latents_of
 from likewise.board.report.cells import shares
 from likewise.board.report.data import Curve, ModelReport, ReportData, Suspect
 from likewise.board.report.dependence import associations
@@ -115,6 +116,7 @@ def _report(name: str, model: Any, training: Any, held_out: Any, features: Featu
         suspects=suspects,
         curve=Curve.of(record),
         settings={"random_state": "0"},
+        latents=latents_of(model, features.domain.read(held_out), 0),
     )
 
 

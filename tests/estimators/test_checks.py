@@ -234,8 +234,15 @@ class Mirror(Family):
         return {}
 
     def sample(self, size: int, generator: torch.Generator) -> Batch:
+        return self.decode(self.prior_latent(size, generator))
+
+    @property
+    def latent_size(self) -> int:
+        return len(self.event)
+
+    def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         noise = torch.randn(size, len(self.event), dtype=torch.float64, generator=generator)
-        return self.decode(self.mean + self.settings["scale"] * noise)
+        return self.mean + self.settings["scale"] * noise
 
     def encode(self, batch: Batch) -> Tensor:
         return batch.values.double()

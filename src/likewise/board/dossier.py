@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import likewise
+from likewise.board.division import Division
+from likewise.board.latents import latents_of
 from likewise.board.ranking import RULE
 from likewise.board.report.data import Curve, ModelReport, ReportData, Suspect
 from likewise.board.results import REFERENCE
 from likewise.board.trial import Outcome, some
 from likewise.domains.table.sources import Source
-from likewise.metrics.features import Features
 
 if TYPE_CHECKING:
     from likewise.board.comparison import Comparison
@@ -37,11 +38,7 @@ def dossier(comparison: Comparison, command: str | None = None) -> ReportData:
     features, seed = division.features, comparison.seed
     rows = {row["model"]: row for row in comparison.rows}
     outcomes = {one.result.name: one for one in comparison.outcomes}
-    told = [
-        _report(row, outcomes[name], features, division.training, seed)
-        for name, row in rows.items()
-        if row["status"] == "ok"
-    ]
+    told = [_report(row, outcomes[name], division, seed) for name, row in rows.items() if row["status"] == "ok"]
     training = features.columns(some(division.training, DRAWN, seed))
     return ReportData(
         data=division.name,
@@ -66,8 +63,9 @@ def dossier(comparison: Comparison, command: str | None = None) -> ReportData:
     )
 
 
-def _report(row: Mapping[str, Any], outcome: Outcome, features: Features, training: Source, seed: int) -> ModelReport:
+def _report(row: Mapping[str, Any], outcome: Outcome, division: Division, seed: int) -> ModelReport:
     result, generated = outcome.result, outcome.generated
+    features, training = division.features, division.training
     assert result.panel is not None
     assert generated is not None
     details = result.panel.details
@@ -89,6 +87,7 @@ def _report(row: Mapping[str, Any], outcome: Outcome, features: Features, traini
         ),
         curve=Curve.of(result.training),
         settings=result.settings,
+        latents=latents_of(outcome.model, division.held_out, seed),
     )
 
 

@@ -8,10 +8,13 @@ import typer
 
 import likewise
 from likewise.cli.compare import compare
+from likewise.cli.encode import encode
 from likewise.cli.evaluate import evaluate
 from likewise.cli.families import families
 from likewise.cli.fit import fit
 from likewise.cli.inspect import inspect
+from likewise.cli.interpolate import interpolate
+from likewise.cli.latents import latents
 from likewise.cli.outcome import EXIT_CODES, Verb, Verbs
 from likewise.cli.sample import sample
 from likewise.cli.score import score
@@ -44,7 +47,7 @@ def _likewise(
     pass
 
 
-for verb in (compare, fit, sample, score, evaluate, inspect, families):
+for verb in (compare, fit, sample, score, evaluate, encode, interpolate, latents, inspect, families):
     app.command(cls=Verb, epilog=EXIT_CODES)(verb)
 
 

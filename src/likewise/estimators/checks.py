@@ -230,8 +230,17 @@ def check_latents(model: Generative, records: Any) -> None:
     assert bool(np.isfinite(latents).all()), "a latent coordinate is not finite"
     decoded = model.domain_.read(model.decode(latents))
     assert len(decoded) == len(latents), f"decoding {len(latents)} latents gave {len(decoded)} records"
-    path = model.domain_.read(model.interpolate(model.decode(latents[:2]), model.decode(latents[2:4]), steps=3))
-    assert len(path) == 6, f"interpolating 2 pairs in 3 steps gave {len(path)} records"
+    assert np.array_equal(model.encode(records), latents), "two encodings of the same records differ"
+    for kind in ("linear", "spherical"):
+        ends = model.decode(latents[:2]), model.decode(latents[2:4])
+        path = model.domain_.read(model.interpolate(*ends, steps=3, path=kind))
+        assert len(path) == 6, f"interpolating 2 pairs in 3 steps gave {len(path)} records"
+    for wrong in (latents[0], latents[:, 1:], np.full_like(latents, np.nan)):
+        try:
+            model.decode(wrong)
+        except DataError:
+            continue
+        raise AssertionError(f"latents of shape {wrong.shape} that cannot be are decoded")
 
 
 def check_files(model: Generative, records: Any) -> None:

@@ -12,7 +12,7 @@ from likewise.errors import ModelFileError, NotSupported
 from likewise.estimators.files import rebuild
 from likewise.estimators.scoring import score
 from likewise.events import Batch, Event, Quantised, Restriction, Status
-from likewise.families.family import Conditional, Density, Family
+from likewise.families.family import Conditional, Density, Family, Latent
 from likewise.mathematics.monotone import EDGE
 
 ENUMERABLE = 400
@@ -47,6 +47,8 @@ def check_family(family: Family, batch: Batch, *, entries: int = 4) -> None:
         check_draws(family, Batch.unknown(family.event, 3), "nothing known")
         for entry in dict.fromkeys(chosen):
             check_evidence(family, batch.rows(slice(0, 3)), entry)
+    if isinstance(family, Latent):
+        check_latents(family, batch)
 
 
 def check_samples(family: Family) -> None:
@@ -188,6 +190,29 @@ def check_draws(family: Family, evidence: Batch, words: str) -> None:
         return
     again = family.conditional(evidence, 4, torch.Generator().manual_seed(0)).batch
     assert _same(drawn, again), f"draws with {words} differ between equal generators"
+
+
+def check_latents(family: Family, batch: Batch) -> None:
+    """Latents are finite float64, a record's depend on that record alone; what is decoded is a record of the event."""
+    assert isinstance(family, Latent)
+    event, size = family.event, family.latent_size
+    with torch.inference_mode():
+        latent = family.encode(batch)
+        one_by_one = torch.cat([family.encode(part) for part in batch.tiles(1)])
+        decoded, again = family.decode(latent), family.decode(latent)
+    assert latent.shape == (len(batch), size), (
+        f"{len(batch)} records have latents of shape {tuple(latent.shape)}, latent_size is {size}"
+    )
+    assert latent.dtype == torch.float64, f"latents are {latent.dtype}, not float64"
+    assert bool(torch.isfinite(latent).all()), "a training record's latent is not finite"
+    assert torch.allclose(latent, one_by_one, rtol=1e-5, atol=1e-5), "a record's latent depends on the other records"
+    assert decoded.codes.shape == (len(batch), len(event)), f"decoded codes have the shape {tuple(decoded.codes.shape)}"
+    assert decoded.fully_observed, "decode gave records that are not fully observed"
+    assert _same(decoded, again), "decode gave different records for the same latents"
+    prior, same = (family.prior_latent(20, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert prior.shape == (20, size), f"20 points of the prior have the shape {tuple(prior.shape)}"
+    assert torch.equal(prior, same), "points of the prior differ between equal generators"
+    _check_codes(event, family.decode(prior), "decoding the prior")
 
 
 def _states(event: Event, entry: int) -> Iterator[tuple[int, Tensor | None]]:

@@ -19,7 +19,7 @@ from likewise.domains.domain import Domain
 from likewise.domains.table import Table
 from likewise.engine.plan import Plan, seconds
 from likewise.errors import DataError
-from likewise.estimators import files, fitting, sampling, scoring
+from likewise.estimators import files, fitting, latents, sampling, scoring
 from likewise.estimators.capabilities import needs, require
 from likewise.estimators.randomness import generator_from, seed_from
 from likewise.estimators.sampling import ConditionalSample
@@ -362,36 +362,56 @@ class Generative(BaseEstimator, ABC):
     # ---------------------------------------------------------------------------------------------------------- latents
 
     @needs(Latent)
-    def encode(self, X: Any) -> Array:
-        """The latent coordinates of records, a float64 array (n, d). A blank cell is observed to be missing."""
+    def encode(self, X: Any, y: Any = None) -> Array:
+        """The latent coordinates of records, a float64 array (n, d): the same every time.
+
+        Parameters
+        ----------
+        X : records
+            A blank cell is observed to be missing.
+        y : labels, optional
+            Where the model was fitted with labels; without them they are unknown.
+        """
         check_is_fitted(self, "family_")
-        source, labels = self._read(X, None)
-        assert isinstance(self.family_, Latent)
-        with torch.inference_mode():
-            latent = self.family_.encode(self.domain_.encode(source, labels))
-        return np.asarray(latent.double().cpu().numpy())
+        source, labels = self._read(X, y)
+        return latents.encode(self.family_, self.domain_.encode(source, labels))
 
     @needs(Latent)
-    def decode(self, latents: Array, random_state: Any = 0) -> Any:
-        """The records at latent coordinates, an array (n, d); `random_state` serves columns that are made up anew."""
+    def decode(self, Z: Any, random_state: Any = 0) -> Any:
+        """The records at latent coordinates.
+
+        Parameters
+        ----------
+        Z : array (n, d)
+        random_state : int, RandomState or None
+            For what the model does not know and is made up anew, such as identifiers.
+
+        Raises
+        ------
+        DataError
+            When there are not d coordinates a record, or one of them is not finite.
+        """
         check_is_fitted(self, "family_")
-        assert isinstance(self.family_, Latent)
-        with torch.inference_mode():
-            batch = self.family_.decode(torch.as_tensor(np.asarray(latents), dtype=torch.float64))
-        return self.domain_.decode(batch, generator_from(random_state))
+        return self.domain_.decode(latents.decode(self.family_, Z), generator_from(random_state))
 
     @needs(Latent)
-    def interpolate(self, a: Any, b: Any, steps: int = 9) -> Any:
-        """The records at `steps` points of the straight line in latent space from each record of `a` to its one in `b`.
+    def interpolate(self, a: Any, b: Any, steps: int = 9, path: latents.Path = "linear", random_state: Any = 0) -> Any:
+        """The records at `steps` points of latent space on the way from each record of `a` to its one in `b`.
 
-        The ends are counted; the steps of one pair follow each other.
+        Parameters
+        ----------
+        a, b : records, as many of one as of the other
+        steps : int
+            At least 2: the ends are counted. The steps of one pair follow each other.
+        path : "linear" or "spherical"
+            A straight line; or the great circle between the directions of the two, while the norm goes from one to the
+            other (Shoemake 1985; White 2016).
+        random_state : int, RandomState or None
+            As in `decode`.
         """
         start, end = self.encode(a), self.encode(b)
-        if len(start) != len(end):
-            raise DataError(f"a has {len(start)} records and b has {len(end)}: expected as many.")
-        share = np.linspace(0, 1, check_positive("steps", steps))[None, :, None]
-        path = (1 - share) * start[:, None] + share * end[:, None]
-        return self.decode(path.reshape(-1, start.shape[1]))
+        points = latents.path(start, end, check_positive("steps", steps), path)
+        return self.decode(points.reshape(-1, start.shape[1]), random_state)
 
     # ------------------------------------------------------------------------------------------------------------ files
 

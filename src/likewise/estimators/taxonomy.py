@@ -103,7 +103,7 @@ def families() -> tuple[FamilyCard, ...]:
                 learning,
                 scores=issubclass(found, Density),
                 conditions=issubclass(found, Conditional),
-                encodes=issubclass(found, Latent),
+                encodes=name in families_with(Latent),
                 closed_form=issubclass(found, ClosedFormLearner),
             )
         )

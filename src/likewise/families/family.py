@@ -80,11 +80,35 @@ class Conditional(Protocol):
 
 @runtime_checkable
 class Latent(Protocol):
-    """A family with a latent space of known prior."""
+    """A family with a latent space of known prior: standard normal, unless the family says otherwise.
 
-    def encode(self, batch: Batch) -> Tensor: ...
+    A class keeps this protocol that has the three methods; `latent_size` may be a property or be set on instances.
+    """
 
-    def decode(self, latent: Tensor) -> Batch: ...
+    @property
+    def latent_size(self) -> int:
+        """The number of latent coordinates, d."""
+        ...
+
+    def encode(self, batch: Batch) -> Tensor:
+        """The latent coordinates of records, float64 (B, d); the same every time: posterior mean, or exact inverse."""
+        ...
+
+    def decode(self, latent: Tensor) -> Batch:
+        """The records at latent coordinates (B, d), fully observed; the same every time: the most probable codes and
+        the medians of values, or the exact inverse of `encode`."""
+        ...
+
+    def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
+        """`size` points drawn from the prior, (size, d)."""
+        ...
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> Any:
+        # Python itself refuses to ask this of classes where a protocol has a property.
+        if cls is not Latent:
+            return NotImplemented
+        return all(callable(getattr(other, name, None)) for name in ("encode", "decode", "prior_latent"))
 
 
 @runtime_checkable

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from likewise.metrics.features import Column
+
+if TYPE_CHECKING:
+    from likewise.tasks.representation import LatentReport
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Row = Mapping[str, Any]
@@ -85,6 +88,36 @@ class Suspect:
     distance: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class LatentMap:
+    """Held-out records on two dimensions of a latent space.
+
+    Attributes
+    ----------
+    points : float array (n, 2)
+    explained : float
+        The share of the latents' variance that these two show.
+    principal : bool
+        Whether they are principal components of the latents, rather than the latents themselves.
+    column : Column or None
+        Of the same records: what they are coloured by.
+    """
+
+    points: Floats
+    explained: float
+    principal: bool
+    column: Column | None
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """What is told of a model's latents, or the reason why nothing is."""
+
+    report: LatentReport | None = None
+    map: LatentMap | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class ModelReport:
     """One model, or one of the three reference rows.
@@ -108,6 +141,8 @@ class ModelReport:
         None where the model was not learned by gradients.
     settings : name -> text
         The parameters it was fitted with.
+    latents : Latents or None
+        None where the model has none.
     """
 
     row: Row
@@ -119,6 +154,7 @@ class ModelReport:
     suspects: tuple[Suspect, ...] = ()
     curve: Curve | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    latents: Latents | None = None
 
     @property
     def name(self) -> str:

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from likewise.board.report.cells import join
+from likewise.board.report.cells import join, percent
 from likewise.board.report.choice import columns_mirrored, columns_shown, pairs_shown
 from likewise.board.report.curves import learning
 from likewise.board.report.data import ModelReport, ReportData, Suspect
 from likewise.board.report.dependence import associations
 from likewise.board.report.drawing import INK, model_colour
+from likewise.board.report.latents import PROBES, effects_table, latent_map, probe_panel
 from likewise.board.report.marginals import category_panel, numeric_panel
 from likewise.board.report.measures import HEADLINE, Cell, Measure, Notes, cell, plain, shown, value_of
 from likewise.board.report.pairs import mirror, pair_panel
 from likewise.board.report.pareto import Mark, pareto
 from likewise.board.report.scales import Ruled, Scale
-from likewise.board.report.wording import STOPPED, sentence, title_of
+from likewise.board.report.wording import STOPPED, finding, sentence, title_of
 from likewise.metrics.features import Column
 
 SUSPECTS = 3
@@ -206,6 +207,41 @@ def curves(data: ReportData) -> list[Figure]:
             remark = sentence("; ".join([STOPPED.get(curve.stopped, curve.stopped), *curve.remarks]))
             figures.append(Figure(drawing, report.name, index, remark=remark))
     return figures
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """What is shown of a model's latents: the finding in words, and drawings."""
+
+    model: str
+    colour: int
+    words: str
+    figures: Sequence[Figure]
+
+
+def latent_spaces(data: ReportData) -> list[LatentSpace]:
+    """Of each model that has latents: where records lie, what moves what, what linear models read."""
+    found = []
+    for index, report in enumerate(data.models):
+        latents, name, colour = report.latents, report.name, model_colour(index)
+        if latents is None:
+            continue
+        if latents.report is None:
+            found.append(LatentSpace(name, index, latents.reason, ()))
+            continue
+        told, figures = latents.report, []
+        if latents.map is not None:
+            drawing = latent_map(latents.map, f"latent-map-{index}", name, colour)
+            remark = f"The two show {percent(latents.map.explained)} of the variance." if latents.map.principal else ""
+            figures.append(Figure(drawing, "Held-out records", None, remark=remark))
+        drawing = effects_table(told, f"latent-effects-{index}", name, colour)
+        figures.append(Figure(drawing, "What each latent moves", None))
+        best = sorted((*told.labels, *told.probes), key=lambda one: -one.latents.value)[:PROBES]
+        if best:
+            drawing = probe_panel(best, f"latent-probes-{index}", name, colour)
+            figures.append(Figure(drawing, "What linear models read", None))
+        found.append(LatentSpace(name, index, finding(told), figures))
+    return found
 
 
 def likelihoods(data: ReportData) -> tuple[list[tuple[str, list[ModelReport]]], list[ModelReport]]:

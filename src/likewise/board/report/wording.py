@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
 from likewise.board.report.data import ModelReport, ReportData
 from likewise.board.report.measures import plain, value_of
+from likewise.tasks.latent_wording import beside
+
+if TYPE_CHECKING:
+    from likewise.tasks.representation import LatentReport
 
 REFERENCE_NAMES = {
     "real": "Fresh real records",
@@ -104,6 +109,19 @@ def lead(data: ReportData) -> str:
         if _reaches(independent, best):
             return f"{text}. So few records hardly tell models from independent columns."
     return f"{text}."
+
+
+def finding(report: LatentReport) -> str:
+    """What is to be said of a latent space before it is shown."""
+    size, active, distance = len(report.coordinates), report.active, report.prior_distance
+    are = f"all {size}" if active == size else f"{active} of {size}"
+    better = sum(one.gain.low > 0 for one in report.probes)
+    worse = sum(one.gain.high < 0 for one in report.probes)
+    return (
+        f"{sentence(are)} latents are active. Encoded records lie {plain(distance.value)} from the prior "
+        f"({plain(distance.low)} to {plain(distance.high)}; 0 is alike). Linear models read {better} of "
+        f"{len(report.probes)} columns surely better from latents than from {beside(report)}; {worse} surely worse."
+    )
 
 
 def _score(model: ModelReport) -> str:

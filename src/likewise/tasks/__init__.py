@@ -1,0 +1,1 @@
+"""What is done with any fitted model: one task a file."""
