@@ -30,7 +30,7 @@ def by_passes(map_: MaskedAutoregressive, y: Tensor, present: Tensor | None, con
         inputs = map_._features(x, present).flatten(1)
         if context is not None:
             inputs = torch.cat([inputs, context], 1)
-        raw = map_.network(inputs).view(*y.shape, map_.elementwise.size)
+        raw = map_.network(inputs).t().view(*y.shape, map_.elementwise.size)
         x = map_.elementwise(y, raw, True)[0]
         if present is not None:
             x = x * present

@@ -71,7 +71,7 @@ class MaskedNetwork(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Outputs (B, D * outputs) of inputs (B, D * features + context)."""
+        """Outputs (D * outputs, B), records side by side, of inputs (B, D * features + context)."""
         h = self.enter(inputs)
         for first, second in zip(self.first, self.second, strict=True):
             inner = F.silu(first(F.silu(h)))
@@ -79,8 +79,8 @@ class MaskedNetwork(nn.Module):
                 keep = torch.empty_like(inner).bernoulli_(1 - self.dropout, generator=generator)
                 inner = inner * (keep / (1 - self.dropout))
             h = h + second(inner)
-        out: Tensor = self.leave(F.silu(h))
-        return out
+        leave = self.leave
+        return torch.addmm(leave.bias.unsqueeze(1), leave.weight * leave.mask, F.silu(h).t())
 
 
 class Walk:
@@ -191,7 +191,7 @@ class MaskedAutoregressive(Invertible):
         inputs = self._features(x, present).flatten(1)
         if context is not None:
             inputs = torch.cat([inputs, context], 1)
-        raw = self.network(inputs, generator).view(*x.shape, self.elementwise.size)
+        raw = self.network(inputs, generator).t().view(*x.shape, self.elementwise.size)
         y, log_slope = self.elementwise(x, raw, False)
         if present is not None:
             y, log_slope = y * present, log_slope * present
