@@ -50,7 +50,7 @@ def rational_quadratic(x: Tensor, raw: Tensor, bound: float, inverse: bool = Fal
     >>> bool(torch.allclose(back, x)), float(y[0]), float(log_slope[0])
     (True, -7.0, 0.0)
     """
-    found: tuple[Tensor, Tensor] = _RationalQuadratic.apply(x, raw, bound, inverse)
+    found: tuple[Tensor, Tensor] = _RationalQuadratic.apply(x, raw, bound, inverse)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -134,7 +134,7 @@ class _RationalQuadratic(torch.autograd.Function):
         return found.movedim(-1, 0), log_slope.movedim(-1, 0)
 
     @staticmethod
-    @once_differentiable  # type: ignore[misc, untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, by_found: Tensor, by_log: Tensor) -> tuple[Tensor, Tensor, None, None]:
         outside, passed, k, share, size, start, steep, *rest = ctx.saved_tensors
         piece = _Piece(*rest)

@@ -55,6 +55,7 @@ class Triangular(Invertible):
             y = x @ (lower @ upper).t() + self.shift
             return y.index_select(1, self.back), log_scale.sum().expand(len(x))
         here = present.index_select(1, self.order)
+        x = x.masked_fill(~here, 0.0)
         y = (((x @ upper.t()) * here) @ lower.t() + self.shift) * here
         return y.index_select(1, self.back), (log_scale * here).sum(1)
 
@@ -65,9 +66,10 @@ class Triangular(Invertible):
             middle = torch.linalg.solve_triangular(lower, y.t(), upper=False, unitriangular=True)
             found: Tensor = torch.linalg.solve_triangular(upper, middle, upper=True).t()
             return found.index_select(1, self.back)
-        here = present.index_select(1, self.order).to(y)
+        absent = ~present.index_select(1, self.order)
+        y, here = y.masked_fill(absent, 0.0), (~absent).to(y)
         both = here.unsqueeze(1) * here.unsqueeze(2)
         rest = torch.diag_embed(1 - here)
-        middle = torch.linalg.solve_triangular(lower * both + rest, (y * here).unsqueeze(2), upper=False)
+        middle = torch.linalg.solve_triangular(lower * both + rest, y.unsqueeze(2), upper=False)
         found = torch.linalg.solve_triangular(upper * both + rest, middle, upper=True).squeeze(2)
         return found.index_select(1, self.back)
