@@ -88,6 +88,8 @@ class Coupling(Invertible):
         super().__init__()
         self.moved = [i for i, moves in enumerate(moved) if moves]
         self.kept = [i for i, moves in enumerate(moved) if not moves]
+        self._moved_at = nn.Buffer(torch.tensor(self.moved, dtype=torch.long), persistent=False)
+        self._kept_at = nn.Buffer(torch.tensor(self.kept, dtype=torch.long), persistent=False)
         self.elementwise, self.bumps = elementwise, bumps
         if bumps:
             self.centres = nn.Buffer(smooth_centres(bumps))
@@ -98,20 +100,23 @@ class Coupling(Invertible):
         self, x: Tensor, present: Tensor | None, context: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """The parameters (B, moved, size) of the maps."""
-        seen = x[:, self.kept]
+        seen = x.index_select(1, self._kept_at)
+        here = None if present is None else present.index_select(1, self._kept_at)
+        if here is not None:
+            seen = seen.masked_fill(~here, 0.0)
         parts = [seen]
         if self.bumps and self.kept:
             smooth = steps_and_bumps(seen, self.centres)
-            if present is not None:
-                smooth = smooth * present[:, self.kept].unsqueeze(-1)
+            if here is not None:
+                smooth = smooth * here.unsqueeze(-1)
             parts.append(smooth.flatten(1))
         if context is not None:
             parts.append(context)
-        inputs = torch.cat(parts, 1)
+        inputs = torch.cat(parts, 1) if len(parts) > 1 else seen
         if inputs.shape[1] == 0:
             inputs = x.new_zeros(len(x), 1)
-        raw: Tensor = self.network(inputs, generator)
-        return raw.view(len(x), len(self.moved), self.elementwise.size)
+        raw = self.network.in_rows(inputs, generator)
+        return raw.t().view(len(x), len(self.moved), self.elementwise.size)
 
     def forward(
         self,
@@ -120,21 +125,25 @@ class Coupling(Invertible):
         context: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
-        moved, log_slope = self.elementwise(x[:, self.moved], self._raw(x, present, context, generator), False)
+        raw = self._raw(x, present, context, generator)
+        moved, log_slope = self._moves(x, present, raw, False)
         if present is not None:
-            here = present[:, self.moved]
-            moved, log_slope = moved * here, log_slope * here
-        return self._put(x, moved), log_slope.sum(1)
+            log_slope = log_slope * present.index_select(1, self._moved_at)
+        return self._put(x, present, moved), log_slope.sum(1)
 
     def inverse(self, y: Tensor, present: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        moved, _ = self.elementwise(y[:, self.moved], self._raw(y, present, context), True)
-        if present is not None:
-            moved = moved * present[:, self.moved]
-        return self._put(y, moved)
+        moved, _ = self._moves(y, present, self._raw(y, present, context), True)
+        return self._put(y, present, moved)
 
-    def _put(self, x: Tensor, moved: Tensor) -> Tensor:
-        at = torch.tensor(self.moved, device=x.device)
-        return x.index_copy(1, at, moved.to(x.dtype))
+    def _moves(self, x: Tensor, present: Tensor | None, raw: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
+        moving = x.index_select(1, self._moved_at)
+        if present is not None:
+            moving = moving.masked_fill(~present.index_select(1, self._moved_at), 0.0)
+        return self.elementwise(moving, raw, inverse)
+
+    def _put(self, x: Tensor, present: Tensor | None, moved: Tensor) -> Tensor:
+        x = x.index_copy(1, self._moved_at, moved.to(x.dtype))
+        return x if present is None else x.masked_fill(~present, 0.0)
 
 
 def splits(size: int, count: int) -> list[list[bool]]:

@@ -30,6 +30,14 @@ class ResidualNetwork(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        out: Tensor = self.leave(self._last_units(inputs, generator))
+        return out
+
+    def in_rows(self, inputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """The same outputs as (outputs, B): what follows runs along records, which lie side by side."""
+        return torch.addmm(self.leave.bias.unsqueeze(1), self.leave.weight, self._last_units(inputs, generator).t())
+
+    def _last_units(self, inputs: Tensor, generator: torch.Generator | None) -> Tensor:
         h = self.enter(inputs)
         for first, second in zip(self.first, self.second, strict=True):
             inner = F.silu(first(F.silu(h)))
@@ -38,5 +46,4 @@ class ResidualNetwork(nn.Module):
                 keep = torch.empty_like(inner).bernoulli_(1 - self.dropout, generator=generator)
                 inner = inner * (keep / (1 - self.dropout))
             h = h + second(inner)
-        out: Tensor = self.leave(F.silu(h))
-        return out
+        return F.silu(h)
