@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from likewise.mathematics.splines import rational_quadratic, spline_size
+from likewise.networks.constant import Constant
 from likewise.networks.invertible import Invertible
 from likewise.networks.residual import ResidualNetwork
 from likewise.networks.smooth import smooth_centres, steps_and_bumps
@@ -88,8 +90,7 @@ class Coupling(Invertible):
         super().__init__()
         self.moved = [i for i, moves in enumerate(moved) if moves]
         self.kept = [i for i, moves in enumerate(moved) if not moves]
-        self._moved_at = nn.Buffer(torch.tensor(self.moved, dtype=torch.long), persistent=False)
-        self._kept_at = nn.Buffer(torch.tensor(self.kept, dtype=torch.long), persistent=False)
+        self._moved_at, self._kept_at = (Constant(np.array(part, dtype=np.int64)) for part in (self.moved, self.kept))
         self.elementwise, self.bumps = elementwise, bumps
         if bumps:
             self.centres = nn.Buffer(smooth_centres(bumps))
@@ -100,8 +101,8 @@ class Coupling(Invertible):
         self, x: Tensor, present: Tensor | None, context: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """The parameters (B, moved, size) of the maps."""
-        seen = x.index_select(1, self._kept_at)
-        here = None if present is None else present.index_select(1, self._kept_at)
+        seen = x.index_select(1, self._kept_at.on(x.device))
+        here = None if present is None else present.index_select(1, self._kept_at.on(x.device))
         if here is not None:
             seen = seen.masked_fill(~here, 0.0)
         parts = [seen]
@@ -128,7 +129,7 @@ class Coupling(Invertible):
         raw = self._raw(x, present, context, generator)
         moved, log_slope = self._moves(x, present, raw, False)
         if present is not None:
-            log_slope = log_slope * present.index_select(1, self._moved_at)
+            log_slope = log_slope * present.index_select(1, self._moved_at.on(x.device))
         return self._put(x, present, moved), log_slope.sum(1)
 
     def inverse(self, y: Tensor, present: Tensor | None = None, context: Tensor | None = None) -> Tensor:
@@ -136,13 +137,13 @@ class Coupling(Invertible):
         return self._put(y, present, moved)
 
     def _moves(self, x: Tensor, present: Tensor | None, raw: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        moving = x.index_select(1, self._moved_at)
+        moving = x.index_select(1, self._moved_at.on(x.device))
         if present is not None:
-            moving = moving.masked_fill(~present.index_select(1, self._moved_at), 0.0)
+            moving = moving.masked_fill(~present.index_select(1, self._moved_at.on(x.device)), 0.0)
         return self.elementwise(moving, raw, inverse)
 
     def _put(self, x: Tensor, present: Tensor | None, moved: Tensor) -> Tensor:
-        x = x.index_copy(1, self._moved_at, moved.to(x.dtype))
+        x = x.index_copy(1, self._moved_at.on(x.device), moved.to(x.dtype))
         return x if present is None else x.masked_fill(~present, 0.0)
 
 

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from likewise.networks.constant import Constant
 from likewise.networks.coupling import Elementwise
 from likewise.networks.invertible import Invertible
 from likewise.networks.smooth import smooth_centres, steps_and_bumps
+
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class MaskedLinear(nn.Linear):
     """A linear layer of which only the weights under a mask (outputs, inputs) count."""
 
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
+    def __init__(self, mask: Mask) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
-        self.mask = nn.Buffer(mask, persistent=False)
+        self._mask = Constant(mask)
+
+    @property
+    def masked(self) -> Tensor:
+        """The weights, zero where the mask is."""
+        return self.weight * self._mask.on(self.weight.device)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight * self.mask, self.bias)
+        return F.linear(input, self.masked, self.bias)
 
 
 class MaskedNetwork(nn.Module):
@@ -54,19 +62,18 @@ class MaskedNetwork(nn.Module):
         size = len(order)
         self.order, self.features, self.context, self.outputs = list(order), features, context, outputs
         self.dropout = dropout
-        place = torch.empty(size, dtype=torch.long)
-        place[torch.tensor(self.order)] = torch.arange(size)
+        place = np.argsort(self.order)
         # Without a context, a unit that sees no coordinate would be a constant.
         least = 0 if context or size == 1 else 1
-        degree = least + torch.arange(width) * (size - least) // width
+        degree = least + np.arange(width) * (size - least) // width
         # The units of degree p are those from starts[p] to starts[p + 1].
-        self.starts = torch.searchsorted(degree, torch.arange(size + 1)).tolist()
-        before = place.repeat_interleave(features) < degree.unsqueeze(1)
-        units = degree <= degree.unsqueeze(1)
-        self.enter = MaskedLinear(F.pad(before, (0, context), value=True))
+        self.starts = np.searchsorted(degree, np.arange(size + 1)).tolist()
+        before = np.repeat(place, features) < degree[:, None]
+        units = degree <= degree[:, None]
+        self.enter = MaskedLinear(np.pad(before, ((0, 0), (0, context)), constant_values=True))
         self.first = nn.ModuleList(MaskedLinear(units) for _ in range(layers))
         self.second = nn.ModuleList(MaskedLinear(units) for _ in range(layers))
-        self.leave = MaskedLinear(degree <= place.repeat_interleave(outputs).unsqueeze(1))
+        self.leave = MaskedLinear(degree <= np.repeat(place, outputs)[:, None])
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -80,7 +87,7 @@ class MaskedNetwork(nn.Module):
                 inner = inner * (keep / (1 - self.dropout))
             h = h + second(inner)
         leave = self.leave
-        return torch.addmm(leave.bias.unsqueeze(1), leave.weight * leave.mask, F.silu(h).t())
+        return torch.addmm(leave.bias.unsqueeze(1), leave.masked, F.silu(h).t())
 
 
 class Walk:

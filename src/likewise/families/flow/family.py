@@ -21,6 +21,7 @@ from likewise.families.noise import record_noise
 from likewise.networks.base import Base, base_distribution
 from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
 from likewise.networks.invertible import Composition, Invertible
+from likewise.networks.masked import MaskedAutoregressive
 from likewise.networks.triangular import Triangular
 
 Architecture = Literal["spline", "realnvp", "maf"]
@@ -336,7 +337,11 @@ def _layers(
     moving = splits(size, 2 * blocks)
     noise = torch.Generator().manual_seed(size)
     for block in range(blocks):
-        yield Triangular(torch.randperm(size, generator=noise, device="cpu").tolist())
+        order = torch.randperm(size, generator=noise, device="cpu").tolist()
+        yield Triangular(order)
+        if architecture == "maf":
+            yield MaskedAutoregressive(order, elementwise, context, width, layers, dropout, bumps)
+            continue
         for moved in moving[2 * block : 2 * block + 2]:
             yield Coupling(moved, elementwise, context, width, layers, dropout, bumps)
 
