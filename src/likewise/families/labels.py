@@ -1,0 +1,209 @@
+"""How often each label stood among the training records: what conditional models draw and sum labels by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log, log1p, prod
+
+import torch
+from torch import Tensor, nn
+
+from likewise.errors import DataError, NotSupported
+from likewise.events import Batch, Event, Quantised, Status
+from likewise.families.family import LogProb
+from likewise.mathematics.monotone import EDGE
+
+KNOTS = 1024
+"""Quantiles kept of a numeric label."""
+
+MOST_LABELS = 4096
+"""Combinations of unknown labels that are summed over, at most."""
+
+
+class LabelMarginal(nn.Module):
+    """The labels of the training records by themselves: frequencies of codes, quantiles of values.
+
+    A conditional model learns p(entries | labels). To draw labels, and to sum them out, it needs p(labels), which is
+    counted here; several labels are taken as independent. A state that no training record had keeps its reserved
+    probability and is never drawn.
+
+    Parameters
+    ----------
+    event : Event
+        With at least one label; ValueError otherwise.
+
+    Examples
+    --------
+    >>> from likewise.events import Categorical, Columns, Entry
+    >>> event = Event(Columns(), (Entry("x", Categorical(2)),), (Entry("kind", Categorical(2)),))
+    >>> marginal = LabelMarginal(event)
+    >>> marginal.prepare(event.complete(torch.tensor([[0, 1], [1, 1], [0, 1], [1, 0]]), torch.zeros(4, 2)))
+    >>> marginal.log_prob(torch.tensor([[0], [1]])).exp()
+    tensor([[0.2500],
+            [0.7500]], dtype=torch.float64)
+    """
+
+    def __init__(self, event: Event) -> None:
+        super().__init__()
+        if not event.labels:
+            raise ValueError("conditional=True needs labels: fit(X, y)")
+        self._event = event
+        sizes = [event.code_sizes[i] for i in event.label_entries]
+        self._codes = [slice(sum(sizes[:at]), sum(sizes[: at + 1])) for at in range(len(sizes))]
+        valued = [at for at, entry in enumerate(event.labels) if entry.value is not None]
+        self._places = {at: place for place, at in enumerate(valued)}
+        self.share = nn.Buffer(torch.cat([torch.full((size,), 1 / size) for size in sizes]))
+        self.values = nn.Buffer(torch.zeros(len(valued), KNOTS))
+
+    @torch.no_grad()
+    def prepare(self, train: Batch) -> None:
+        """Counts the labels that are observed in training records."""
+        for at, i in enumerate(self._event.label_entries):
+            observed = train.status[:, i] == Status.OBSERVED
+            size = self._event.code_sizes[i]
+            counts = torch.bincount(train.codes[observed, i], minlength=size).double()
+            unseen = self._event.all[i].unseen
+            if unseen is not None:
+                counts[unseen] = 0
+            if counts.sum() > 0:
+                self.share[self._codes[at]] = (counts / counts.sum()).to(self.share)
+            if at in self._places:
+                present = train.values[observed & (train.codes[:, i] == 0), i].double().clamp(-EDGE, EDGE)
+                if len(present):
+                    self.values[self._places[at]] = self._quantiles(at, present).to(self.values)
+
+    def _quantiles(self, at: int, present: Tensor) -> Tensor:
+        """The quantiles (KNOTS,) of values at levels from 0 to 1; of grids only values that were there."""
+        levels = torch.linspace(0, 1, KNOTS, dtype=torch.float64, device=present.device)
+        return self._between(at, present.sort().values, levels)
+
+    def _between(self, at: int, ordered: Tensor, levels: Tensor) -> Tensor:
+        """The entries (n,) of an ascending row at levels from 0 to 1; the nearest one where the label is on a grid."""
+        place = levels * (len(ordered) - 1)
+        if isinstance(self._event.labels[at].value, Quantised):
+            return ordered[place.round().long()]
+        low = place.floor().long()
+        return torch.lerp(ordered[low], ordered[(low + 1).clamp(max=len(ordered) - 1)], place - low)
+
+    @torch.no_grad()
+    def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes (size, L) int64 and model-unit values (size, L) float64 of `size` records' labels; absent values 0."""
+        codes = torch.zeros(size, len(self._codes), dtype=torch.int64, device=self.share.device)
+        values = torch.zeros(size, len(self._codes), dtype=torch.float64, device=self.share.device)
+        for at, columns in enumerate(self._codes):
+            uniform = torch.rand(2, size, generator=generator, device=generator.device, dtype=torch.float64)
+            uniform = uniform.to(self.share.device)
+            cumulative = self.share[columns].double().cumsum(0)
+            last = int(self.share[columns].nonzero().max())  # rounding must not end in a state of probability zero
+            codes[:, at] = torch.searchsorted(cumulative, uniform[0] * cumulative[-1], right=True).clamp(max=last)
+            if at in self._places:
+                value = self._between(at, self.values[self._places[at]].double(), uniform[1])
+                i = self._event.label_entries[at]
+                values[:, at] = torch.where(codes[:, at] == 0, self._event.measure(i, value)[0], 0.0)
+        return codes, values
+
+    def log_prob(self, codes: Tensor) -> Tensor:
+        """log-probabilities (B, L) float64 of the codes (B, L) of labels, in nats."""
+        return torch.stack([self._log_share(at)[codes[:, at]] for at in range(len(self._codes))], 1)
+
+    def _log_share(self, at: int) -> Tensor:
+        share, label = self.share[self._codes[at]].double(), self._event.labels[at]
+        found = (share / share.sum()).log()
+        if label.unseen is not None:
+            found = found + log1p(-label.reserved)
+            found[label.unseen] = log(label.reserved)
+        return found
+
+    # ------------------------------------------------------------------------------------------------ labels unknown
+
+    def combinations(self, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
+        """Each record once for every state that its labels can have.
+
+        Returns
+        -------
+        records : Batch
+            Their labels observed, everything else as it was.
+        owner : int64 (N,)
+            Which record of `batch` each one stands for.
+        log_weight : float64 (N,)
+            The log-probability of its labels given what is known of them: 0 where they were observed. Labels that are
+            restricted to a set have their probability within the set.
+
+        Raises
+        ------
+        NotSupported
+            Where a numeric label is not known, or combinations are too many.
+        DataError
+            Where labels are restricted to what no training record had.
+        """
+        places = [at for at, i in enumerate(self._event.label_entries) if bool((batch.status[:, i] > 0).any())]
+        if not places:
+            return (
+                batch,
+                torch.arange(len(batch), device=batch.codes.device),
+                batch.values.new_zeros(len(batch)).double(),
+            )
+        sizes = [self._codes[at].stop - self._codes[at].start for at in places]
+        if prod(sizes) > MOST_LABELS:
+            raise NotSupported(f"give y: unknown labels have {prod(sizes)} combinations, more than {MOST_LABELS}.")
+        states = [torch.arange(size, device=batch.codes.device) for size in sizes]
+        grid = torch.cartesian_prod(*states).reshape(-1, len(places))
+        log_weight = torch.zeros(len(batch), len(grid), dtype=torch.float64, device=batch.codes.device)
+        for column, at in enumerate(places):
+            log_weight = log_weight + self._log_weights(batch, at)[:, grid[:, column]]
+        owner, which = (log_weight > -torch.inf).nonzero().unbind(1)
+        records = batch.rows(owner).hide([])
+        for column, at in enumerate(places):
+            i = self._event.label_entries[at]
+            records.codes[:, i] = grid[which, column]
+            records.status[:, i] = int(Status.OBSERVED)
+        labels = {self._event.label_entries[at] for at in places}
+        kept = {i: part for i, part in records.restrictions.items() if i not in labels}
+        records = Batch(records.codes, records.values, records.lower, records.width, records.status, kept)
+        return records, owner, log_weight[owner, which]
+
+    def _log_weights(self, batch: Batch, at: int) -> Tensor:
+        """log-probabilities (B, K) of the codes of one label, given what each record says of it."""
+        i = self._event.label_entries[at]
+        status, size = batch.status[:, i], self._event.code_sizes[i]
+        allowed = torch.ones(len(batch), size, dtype=torch.bool, device=batch.codes.device)
+        if i in batch.restrictions:
+            allowed = torch.where((status == Status.RESTRICTED).unsqueeze(1), batch.restrictions[i].codes, allowed)
+        found = torch.where(allowed, self._log_share(at).to(allowed.device), -torch.inf)
+        observed = (status == Status.OBSERVED).unsqueeze(1)
+        name = self._event.all[i].name
+        if at in self._places and bool((~observed[:, 0] & (found[:, 0] > -torch.inf)).any()):
+            raise NotSupported(f"give y: the values of {name!r} are too many to be summed over.")
+        if bool((~observed[:, 0] & (found == -torch.inf).all(1)).any()):
+            raise DataError(f"No training record has {name!r} in the given set.")
+        own = torch.nn.functional.one_hot(batch.codes[:, i], size) > 0
+        return torch.where(observed, torch.where(own, 0.0, -torch.inf), found - found.logsumexp(1, keepdim=True))
+
+    def summed(self, batch: Batch, score: Callable[[Batch], LogProb]) -> LogProb:
+        """log p(x | what is known of the labels) (B,), from a `score` log p(x | labels) of records that have theirs.
+
+        For labels in a set S, or anywhere, it is log sum_y p(y | y in S) p(x | y).
+        """
+        records, owner, log_weight = self.combinations(batch)
+        found = score(records)
+        if records is batch:
+            return found
+        terms = found.values.double() + log_weight.to(found.values.device)
+        total = grouped(terms, owner, len(batch))
+        # The standard error of the log of a sum of independent terms, relative to the sum.
+        part = torch.exp(terms - total[owner]).nan_to_num(0.0) * found.standard_error.double()
+        error = torch.zeros_like(total).index_add(0, owner, part.square()).sqrt()
+        return LogProb(total, found.kind, error)
+
+
+def grouped(terms: Tensor, owner: Tensor, size: int) -> Tensor:
+    """log sum exp (size,) of the terms (N,) of each owner; minus infinity where it has none.
+
+    Examples
+    --------
+    >>> grouped(torch.tensor([0.0, 0.0, 1.0]), torch.tensor([0, 0, 1]), 2)
+    tensor([0.6931, 1.0000])
+    """
+    top = torch.full((size,), -torch.inf, dtype=terms.dtype, device=terms.device)
+    top = top.scatter_reduce(0, owner, terms, "amax").nan_to_num(neginf=0.0)
+    return torch.zeros_like(top).index_add(0, owner, torch.exp(terms - top[owner])).log() + top
