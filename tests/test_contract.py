@@ -13,6 +13,7 @@ from likewise.estimators.autoregressive import Autoregressive
 from likewise.estimators.bayesian_network import BayesianNetwork
 from likewise.estimators.checks import check_generative
 from likewise.estimators.family_checks import check_family
+from likewise.estimators.flow import Flow
 from likewise.estimators.gan import GAN
 from likewise.estimators.taxonomy import ESTIMATORS
 from likewise.events import Categorical, Entry, Event, Grid, Quantised
@@ -22,6 +23,7 @@ from likewise.mathematics.monotone import MonotoneMap
 FAST = {
     "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
     "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
+    "flow": Flow(blocks=1, width=8, layers=1, bins=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
 }
 """Of each family, an estimator that fits in a moment."""
@@ -29,6 +31,16 @@ FAST = {
 SETTINGS = {
     "autoregressive": {"width": 8, "hidden": 16, "layers": 1, "components": 3},
     "bayesian_network": {"structure": "chow_liu", "conditionals": "tables", "max_bins": 4},
+    "flow": {
+        "blocks": 1,
+        "width": 8,
+        "layers": 1,
+        "bins": 4,
+        "code_width": 8,
+        "code_hidden": 8,
+        "code_layers": 1,
+        "importance_samples": 2,
+    },
     "gan": {"width": 8, "layers": 1, "critic_width": 8, "critic_layers": 1, "latent": 4, "candidates": 2},
 }
 

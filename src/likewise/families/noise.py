@@ -12,10 +12,15 @@ from likewise.events import Batch, Status
 
 def record_noise(batch: Batch, seed: int, shape: tuple[int, ...]) -> Tensor:
     """Uniform noise (B, *shape) in float64: a record's own, whoever its neighbours are and however large the batch."""
-    rows = [_generator(batch, row, seed) for row in range(len(batch))]
-    if not rows:
+    if not len(batch):
         return torch.zeros((0, *shape), dtype=torch.float64)
-    return torch.stack([torch.rand(shape, generator=noise, dtype=torch.float64) for noise in rows])
+    generators = record_generator(batch, seed)
+    return torch.stack([torch.rand(shape, generator=noise, dtype=torch.float64) for noise in generators])
+
+
+def record_generator(batch: Batch, seed: int) -> list[torch.Generator]:
+    """A generator for each record."""
+    return [_generator(batch, row, seed) for row in range(len(batch))]
 
 
 def _generator(batch: Batch, row: int, seed: int) -> torch.Generator:

@@ -23,7 +23,8 @@ class MaskedLinear(nn.Linear):
 
     def __init__(self, mask: Mask) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
-        self._mask = Constant(mask)
+        # As numbers: a product with them takes a fraction of the time of one with booleans.
+        self._mask = Constant(mask.astype(np.float32))
 
     @property
     def masked(self) -> Tensor:

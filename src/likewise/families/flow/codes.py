@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import log, log1p
 
@@ -73,10 +73,14 @@ class CodeFactor(nn.Module):
         """log p(codes) (B,) of fully observed records, with the shares of their states within their codes."""
         total = self.whole.log_share(batch)
         for i in self.sure:
-            entry = self.whole.all[i]
-            unseen = batch.codes[:, i].eq(entry.code.size - 1).to(total)
-            total = total + unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
+            total = total + self.log_sure(i, batch.codes)
         return total if self.model is None else total + self.model.log_prob(self.part(batch), seed).values
+
+    def log_sure(self, i: int, codes: Tensor) -> Tensor:
+        """The log-probability (B,) of the code of an entry of which training records had one."""
+        entry = self.whole.all[i]
+        unseen = codes[:, i].eq(entry.code.size - 1).double()
+        return unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
 
     def sample(self, size: int, generator: torch.Generator) -> Tensor:
         """Codes (size, E) of all entries."""
@@ -93,18 +97,23 @@ class CodeFactor(nn.Module):
     # --------------------------------------------------------------------------------------------------------- latents
 
     @torch.no_grad()
-    def encode(self, codes: Tensor) -> Tensor:
-        """Normal scores (B, n) of codes (B, n): of the middles of their steps of the conditional distribution."""
-        found = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
+    def encode(self, codes: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Normal scores (B, n) of codes (B, n): of the middles of their steps of the conditional distribution.
 
-        def read(i: int, cumulative: Tensor, share: Tensor) -> Tensor:
-            here = codes[:, i : i + 1]
-            middle = cumulative.gather(1, here) - 0.5 * share.gather(1, here)
-            found[:, i] = torch.special.ndtri(middle.squeeze(1).clamp(1e-12, 1 - 1e-12))
-            return codes[:, i]
+        Where a code is not `known`, the score is 0 and the code the median; the codes are returned too.
+        """
+        found, codes = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device), codes.clone()
 
-        self._walk(len(codes), read)
-        return found
+        def read(k: int, cumulative: Tensor, share: Tensor) -> Tensor:
+            told, here = known[:, k], codes[:, k : k + 1]
+            middle = (cumulative.gather(1, here) - 0.5 * share.gather(1, here)).squeeze(1)
+            scores = torch.special.ndtri(middle.clamp(1e-12, 1 - 1e-12))
+            found[:, k] = torch.where(told, scores, torch.zeros_like(scores))
+            codes[:, k] = torch.where(told, codes[:, k], (0.5 > cumulative).sum(1))
+            return codes[:, k]
+
+        self.walk(len(codes), read)
+        return found, codes
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Tensor:
@@ -117,21 +126,26 @@ class CodeFactor(nn.Module):
             found[:, i] = (level[:, i : i + 1] > cumulative).sum(1).clamp(max=last)
             return found[:, i]
 
-        self._walk(len(latent), choose)
+        self.walk(len(latent), choose)
         return found
 
-    def _walk(self, size: int, step: Callable[[int, Tensor, Tensor], Tensor]) -> None:
-        """Goes through the entries: `step(entry, cumulative (B, K), shares (B, K))` says the codes (B,) of each."""
+    def walk(
+        self, size: int, step: Callable[[int, Tensor, Tensor], Tensor], order: Sequence[int] | None = None
+    ) -> None:
+        """Goes through the codes of `size` records, in the model's own order unless one is given.
+
+        `step(k, cumulative (B, K), shares (B, K))` is told the conditional distribution of the code in place `k` of
+        `at`, and says what the codes (B,) are.
+        """
         if self.model is None:
             return
         network = self.model.network
         walker = Walker(self.event, network)
         context = network.target.new_zeros(size, network.width)
         zero = context.new_zeros(size)
-        for i in self.model.orders[0]:
-            log_codes = walker.conditional(i, context).log_codes
-            share = torch.softmax(log_codes.double(), 1)
-            context = context + network.embed_entry(i, step(i, share.cumsum(1), share), zero)
+        for k in self.model.orders[0] if order is None else order:
+            share = torch.exp(walker.conditional(k, context).log_codes.double())
+            context = context + network.embed_entry(k, step(k, share.cumsum(1), share), zero)
 
 
 def seen_codes(entry: Entry) -> int:

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.errors import NotSupported
-from likewise.events import Batch, Event, Quantised, Status
-from likewise.families.family import Family, LogProb, Player
+from likewise.events import Batch, Event, Kind, Quantised, Status
+from likewise.families.family import Draws, Family, LogProb, Player
 from likewise.families.flow.codes import CodeFactor
 from likewise.families.flow.dequantise import Dequantisation
 from likewise.families.flow.dequantise import Kind as DequantisationKind
+from likewise.families.flow.evidence import PartialRecords
 from likewise.families.noise import record_noise
 from likewise.networks.base import Base, base_distribution
 from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
@@ -229,16 +230,34 @@ class FlowFamily(Family):
         """log p(x) in nats, in float64: exact where every value is real, otherwise a bound with points of the cells.
 
         The bound is log mean p(z_k) / q(z_k | cell) over `importance_samples` points (Burda et al. 2016), with noise
-        from hash(seed, record).
+        from hash(seed, record). Unknown codes without values are summed out; other partial records are estimated, see
+        `PartialRecords`.
         """
-        if not batch.fully_observed:
-            raise NotSupported("a flow scores whole records")
         precise = copy.deepcopy(self).double().eval()
         batch = batch.to(dtype=torch.float64)
-        parts = [precise._score(tile, seed, kept) for tile, kept in _padded(batch, SCORE_TILE)]
-        values, errors = (torch.cat(part) for part in zip(*parts, strict=True))
-        values = values + precise.codes.log_prob(batch, seed)
-        return LogProb(values, "bound" if self.dequantisation.quantised else "exact", errors)
+
+        def whole(records: Batch) -> tuple[Tensor, Tensor]:
+            parts = [precise._score(tile, seed, kept) for tile, kept in _padded(records, SCORE_TILE)]
+            values, errors = (torch.cat(part) for part in zip(*parts, strict=True))
+            return values + precise.codes.log_prob(records, seed), errors
+
+        kind: Kind = "bound" if self.dequantisation.quantised else "exact"
+        if batch.fully_observed:
+            values, errors = whole(batch) if len(batch) else (batch.values.new_zeros(0),) * 2
+        else:
+            values, errors, estimated = PartialRecords(precise).log_prob(batch, seed, whole)
+            kind = "estimate" if estimated else kind
+        return LogProb(values, kind, errors)
+
+    @torch.no_grad()
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` records for each record of evidence, see `PartialRecords`.
+
+        Exact where only codes without values are known. Otherwise by importance, or by sequential Monte Carlo among
+        latents, with the effective sample size; DataError where that is too small to be trusted.
+        """
+        precise = copy.deepcopy(self).double().eval()
+        return PartialRecords(precise).conditional(evidence.to(dtype=torch.float64), draws, generator)
 
     def _score(self, tile: Batch, seed: int, kept: int) -> tuple[Tensor, Tensor]:
         if not self.dequantisation.quantised:
@@ -292,16 +311,21 @@ class FlowFamily(Family):
 
     @torch.no_grad()
     def encode(self, batch: Batch) -> Tensor:
-        """Latents (B, d) of whole records: normal scores of codes in their conditionals, then the image of values."""
-        if bool((batch.status != Status.OBSERVED).any()):
-            raise NotSupported("a flow encodes whole records")
+        """Latents (B, d) of records: normal scores of codes in their conditionals, then the image of values.
+
+        A code that is not known, such as a label, is put at its median, 0; values must be known.
+        """
+        unknown = batch.status != Status.OBSERVED
+        for i in self.values:
+            if bool(unknown[:, i].any()):
+                raise NotSupported(f"a flow has no latents of records without {self.event.all[i].name!r}: give it")
         precise = copy.deepcopy(self).double().eval()
-        batch = batch.to(dtype=torch.float64)
-        parts = [precise.codes.encode(batch.codes[:, precise.codes.at])]
-        if precise.flow is not None:
-            present = precise._present(batch.codes)
-            parts.append(precise.flow(batch.values[:, precise.values], present, precise._context(batch.codes))[0])
-        return torch.cat(parts, 1)
+        codes, at = batch.codes.clone(), precise.codes.at
+        latent, codes[:, at] = precise.codes.encode(codes[:, at], ~unknown[:, at])
+        if precise.flow is None:
+            return latent
+        values = batch.values[:, precise.values].double()
+        return torch.cat([latent, precise.flow(values, precise._present(codes), precise._context(codes))[0]], 1)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Batch:
