@@ -20,7 +20,8 @@ class MaskedLinear(nn.Linear):
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
-        self.mask = nn.Buffer(mask, persistent=False)
+        # As numbers: a product with them takes a fraction of the time of one with booleans.
+        self.mask = nn.Buffer(mask.to(self.weight), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight * self.mask, self.bias)
