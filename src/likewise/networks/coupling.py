@@ -88,8 +88,6 @@ class Coupling(Invertible):
         super().__init__()
         self.moved = [i for i, moves in enumerate(moved) if moves]
         self.kept = [i for i, moves in enumerate(moved) if not moves]
-        self._moved_at = nn.Buffer(torch.tensor(self.moved, dtype=torch.long), persistent=False)
-        self._kept_at = nn.Buffer(torch.tensor(self.kept, dtype=torch.long), persistent=False)
         self.elementwise, self.bumps = elementwise, bumps
         if bumps:
             self.centres = nn.Buffer(smooth_centres(bumps))
@@ -100,8 +98,9 @@ class Coupling(Invertible):
         self, x: Tensor, present: Tensor | None, context: Tensor | None, generator: torch.Generator | None = None
     ) -> Tensor:
         """The parameters (B, moved, size) of the maps."""
-        seen = x.index_select(1, self._kept_at)
-        here = None if present is None else present.index_select(1, self._kept_at)
+        kept = torch.tensor(self.kept, dtype=torch.long, device=x.device)
+        seen = x.index_select(1, kept)
+        here = None if present is None else present.index_select(1, kept)
         if here is not None:
             seen = seen.masked_fill(~here, 0.0)
         parts = [seen]
@@ -126,24 +125,22 @@ class Coupling(Invertible):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         raw = self._raw(x, present, context, generator)
-        moved, log_slope = self._moves(x, present, raw, False)
-        if present is not None:
-            log_slope = log_slope * present.index_select(1, self._moved_at)
-        return self._put(x, present, moved), log_slope.sum(1)
+        y, log_slope = self._moves(x, present, raw, False)
+        return y, log_slope.sum(1)
 
     def inverse(self, y: Tensor, present: Tensor | None = None, context: Tensor | None = None) -> Tensor:
-        moved, _ = self._moves(y, present, self._raw(y, present, context), True)
-        return self._put(y, present, moved)
+        return self._moves(y, present, self._raw(y, present, context), True)[0]
 
     def _moves(self, x: Tensor, present: Tensor | None, raw: Tensor, inverse: bool) -> tuple[Tensor, Tensor]:
-        moving = x.index_select(1, self._moved_at)
-        if present is not None:
-            moving = moving.masked_fill(~present.index_select(1, self._moved_at), 0.0)
-        return self.elementwise(moving, raw, inverse)
-
-    def _put(self, x: Tensor, present: Tensor | None, moved: Tensor) -> Tensor:
-        x = x.index_copy(1, self._moved_at, moved.to(x.dtype))
-        return x if present is None else x.masked_fill(~present, 0.0)
+        """All coordinates (B, D) after those that move have done so, and log-slopes (B, moved)."""
+        at = torch.tensor(self.moved, dtype=torch.long, device=x.device)
+        if present is None:
+            moved, log_slope = self.elementwise(x.index_select(1, at), raw, inverse)
+            return x.index_copy(1, at, moved.to(x.dtype)), log_slope
+        x = x.masked_fill(~present, 0.0)
+        moved, log_slope = self.elementwise(x.index_select(1, at), raw, inverse)
+        here = present.index_select(1, at)
+        return x.index_copy(1, at, (moved * here).to(x.dtype)), log_slope * here
 
 
 def splits(size: int, count: int) -> list[list[bool]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import torch
@@ -14,17 +15,32 @@ from likewise.networks.smooth import smooth_centres, steps_and_bumps
 
 
 class MaskedLinear(nn.Linear):
-    """A linear layer of which only the weights under a mask (outputs, inputs) count."""
+    """A linear layer whose outputs see the inputs of at most their own degree.
 
-    mask: Tensor
+    Parameters
+    ----------
+    inputs, outputs : sequence of int
+        The degree of each.
+    """
 
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        # As numbers: a product with them takes a fraction of the time of one with booleans.
-        self.mask = nn.Buffer(mask.to(self.weight), persistent=False)
+    def __init__(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        super().__init__(len(inputs), len(outputs))
+        self._degrees = list(inputs), list(outputs)
+        # Made when first asked for, and no buffer: it is neither learned nor taken from files.
+        self._mask: Tensor | None = None
+
+    def masked(self) -> Tensor:
+        """The weights (outputs, inputs), those that do not count being 0."""
+        weight = self.weight
+        if self._mask is None or self._mask.device != weight.device or self._mask.dtype != weight.dtype:
+            with torch.inference_mode(False):
+                inputs, outputs = (torch.tensor(degrees, device=weight.device) for degrees in self._degrees)
+                # A product with numbers takes a fraction of the time of one with booleans.
+                self._mask = (inputs <= outputs.unsqueeze(1)).to(weight.dtype)
+        return weight * self._mask
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight * self.mask, self.bias)
+        return F.linear(input, self.masked(), self.bias)
 
 
 class MaskedNetwork(nn.Module):
@@ -55,19 +71,17 @@ class MaskedNetwork(nn.Module):
         size = len(order)
         self.order, self.features, self.context, self.outputs = list(order), features, context, outputs
         self.dropout = dropout
-        place = torch.empty(size, dtype=torch.long)
-        place[torch.tensor(self.order)] = torch.arange(size)
+        place = {i: at for at, i in enumerate(self.order)}
         # Without a context, a unit that sees no coordinate would be a constant.
         least = 0 if context or size == 1 else 1
-        degree = least + torch.arange(width) * (size - least) // width
+        degrees = [least + unit * (size - least) // width for unit in range(width)]
         # The units of degree p are those from starts[p] to starts[p + 1].
-        self.starts = torch.searchsorted(degree, torch.arange(size + 1)).tolist()
-        before = place.repeat_interleave(features) < degree.unsqueeze(1)
-        units = degree <= degree.unsqueeze(1)
-        self.enter = MaskedLinear(F.pad(before, (0, context), value=True))
-        self.first = nn.ModuleList(MaskedLinear(units) for _ in range(layers))
-        self.second = nn.ModuleList(MaskedLinear(units) for _ in range(layers))
-        self.leave = MaskedLinear(degree <= place.repeat_interleave(outputs).unsqueeze(1))
+        self.starts = [bisect_left(degrees, degree) for degree in range(size + 1)]
+        seen_from = [place[i] + 1 for i in range(size) for _ in range(features)] + [0] * context
+        self.enter = MaskedLinear(seen_from, degrees)
+        self.first = nn.ModuleList(MaskedLinear(degrees, degrees) for _ in range(layers))
+        self.second = nn.ModuleList(MaskedLinear(degrees, degrees) for _ in range(layers))
+        self.leave = MaskedLinear(degrees, [place[i] for i in range(size) for _ in range(outputs)])
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -80,8 +94,7 @@ class MaskedNetwork(nn.Module):
                 keep = torch.empty_like(inner).bernoulli_(1 - self.dropout, generator=generator)
                 inner = inner * (keep / (1 - self.dropout))
             h = h + second(inner)
-        leave = self.leave
-        return torch.addmm(leave.bias.unsqueeze(1), leave.weight * leave.mask, F.silu(h).t())
+        return torch.addmm(self.leave.bias.unsqueeze(1), self.leave.masked(), F.silu(h).t())
 
 
 class Walk:

@@ -29,8 +29,8 @@ class Triangular(Invertible):
     def __init__(self, order: list[int]) -> None:
         super().__init__()
         size = len(order)
-        self.order = nn.Buffer(torch.tensor(order, dtype=torch.long), persistent=False)
-        self.back = nn.Buffer(torch.argsort(self.order), persistent=False)
+        self.order = order
+        self.back = [order.index(i) for i in range(size)]
         self.lower = nn.Parameter(torch.zeros(size, size))
         self.upper = nn.Parameter(torch.zeros(size, size))
         self.log_scale = nn.Parameter(torch.zeros(size))
@@ -50,26 +50,26 @@ class Triangular(Invertible):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, Tensor]:
         lower, upper, log_scale = self._factors()
-        x = x.index_select(1, self.order)
+        x = x[:, self.order]
         if present is None:
             y = x @ (lower @ upper).t() + self.shift
-            return y.index_select(1, self.back), log_scale.sum().expand(len(x))
-        here = present.index_select(1, self.order)
+            return y[:, self.back], log_scale.sum().expand(len(x))
+        here = present[:, self.order]
         x = x.masked_fill(~here, 0.0)
         y = (((x @ upper.t()) * here) @ lower.t() + self.shift) * here
-        return y.index_select(1, self.back), (log_scale * here).sum(1)
+        return y[:, self.back], (log_scale * here).sum(1)
 
     def inverse(self, y: Tensor, present: Tensor | None = None, context: Tensor | None = None) -> Tensor:
         lower, upper, _ = self._factors()
-        y = y.index_select(1, self.order) - self.shift
+        y = y[:, self.order] - self.shift
         if present is None or bool(present.all()):
             middle = torch.linalg.solve_triangular(lower, y.t(), upper=False, unitriangular=True)
             found: Tensor = torch.linalg.solve_triangular(upper, middle, upper=True).t()
-            return found.index_select(1, self.back)
-        absent = ~present.index_select(1, self.order)
+            return found[:, self.back]
+        absent = ~present[:, self.order]
         y, here = y.masked_fill(absent, 0.0), (~absent).to(y)
         both = here.unsqueeze(1) * here.unsqueeze(2)
         rest = torch.diag_embed(1 - here)
         middle = torch.linalg.solve_triangular(lower * both + rest, y.unsqueeze(2), upper=False)
         found = torch.linalg.solve_triangular(upper * both + rest, middle, upper=True).squeeze(2)
-        return found.index_select(1, self.back)
+        return found[:, self.back]
