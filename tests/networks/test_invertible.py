@@ -62,7 +62,7 @@ def conditions(rows: int, absent: bool, with_context: bool) -> tuple[Tensor, Ten
 def test_log_determinants_are_those_of_the_jacobian(name, absent, with_context):
     map_ = perturbed(name, 2 if with_context else 0)
     x, present, context = conditions(12, absent, with_context)
-    _, log_det = map_(x, present, context)
+    log_det = map_(x, present, context)[1].detach()
     jacobians = torch.autograd.functional.jacobian(lambda x: map_(x, present, context)[0].sum(0), x).transpose(0, 1)
     for i, jacobian in enumerate(jacobians):
         here = torch.arange(SIZE) if present is None else present[i].nonzero().squeeze(1)
@@ -140,3 +140,20 @@ def test_every_coordinate_moves_in_two_layers():
         first, second = splits(size, 2)
         assert all(a or b for a, b in zip(first, second, strict=True))
         assert any(first)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_map_is_its_settings_and_its_saved_tensors(name):
+    """As files are read: built without memory, under inference first and learning afterwards."""
+    map_ = perturbed(name, 0)
+    with torch.device("meta"):
+        other = MAPS[name](0).double()
+    other.load_state_dict(map_.state_dict(), assign=True)
+    assert not any(part.is_meta for part in (*other.parameters(), *other.buffers()))
+    x, _, _ = conditions(30, False, False)
+    expected, _ = map_(x)
+    with torch.inference_mode():
+        assert torch.equal(other(x)[0], expected)
+    y, log_det = other(x)
+    (y.sum() + log_det.sum()).backward()
+    assert torch.equal(y, expected)
