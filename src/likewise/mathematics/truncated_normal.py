@@ -52,10 +52,11 @@ def quantile(u: Tensor, low: Tensor, high: Tensor) -> Tensor:
     z = torch.special.ndtri(target.exp())
     # Beyond -20 the inverse is Newton's on log Phi, started from its leading term.
     far = target < -200
-    tail = -torch.sqrt((-2 * target).clamp(min=1.0))
-    for _ in range(6):
-        log_tail = torch.special.log_ndtr(tail)
-        tail = tail - (log_tail - target) * torch.exp(log_tail - log_density(tail))
-    z = torch.where(far, tail, z)
+    if bool(far.any()):
+        tail = -torch.sqrt((-2 * target).clamp(min=1.0))
+        for _ in range(6):
+            log_tail = torch.special.log_ndtr(tail)
+            tail = tail - (log_tail - target) * torch.exp(log_tail - log_density(tail))
+        z = torch.where(far, tail, z)
     z = torch.minimum(torch.maximum(torch.nan_to_num(z, nan=0.0), a), b)
     return torch.where(flip, -z, z)

@@ -109,7 +109,7 @@ class CodeFactor(nn.Module):
             middle = (cumulative.gather(1, here) - 0.5 * share.gather(1, here)).squeeze(1)
             scores = torch.special.ndtri(middle.clamp(1e-12, 1 - 1e-12))
             found[:, k] = torch.where(told, scores, torch.zeros_like(scores))
-            codes[:, k] = torch.where(told, codes[:, k], (0.5 > cumulative).sum(1))
+            codes[:, k] = torch.where(told, codes[:, k], (cumulative < 0.5).sum(1))
             return codes[:, k]
 
         self.walk(len(codes), read)

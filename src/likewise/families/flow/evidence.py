@@ -280,7 +280,7 @@ class Posterior:
         most = max((part.shape[1] for part in each), default=1)
         empty = torch.tensor([1.0, 0.0], dtype=torch.float64)
         padded = [torch.cat([part, empty.expand(len(part), most - part.shape[1], 2)], 1) for part in each]
-        self.intervals = torch.stack(padded, 1) if padded else torch.zeros(len(self.told), 0, 1, 2)
+        self.room = Unions(torch.stack(padded, 1) if padded else torch.zeros(len(self.told), 0, 1, 2))
 
     def _intervals(self, i: int, status: Tensor) -> Tensor:
         """Where the value of an entry may lie: disjoint intervals (N, P, 2)."""
@@ -307,8 +307,8 @@ class Posterior:
         present = family._present(codes)
         z = self.told.values[:, family.values].double()
         free = self.free_values
-        z[:, free], log_mass = _in_unions(u[:, len(self.free_codes) : len(self.free_codes) + len(free)], self.intervals)
-        reference = truncated_normal.log_density(z[:, free]) - log_mass
+        z[:, free] = self.room.points(u[:, len(self.free_codes) : len(self.free_codes) + len(free)])
+        reference = truncated_normal.log_density(z[:, free]) - self.room.log_mass
         total = total - torch.where(present[:, free], reference, torch.zeros_like(reference)).sum(1)
         z = torch.where(present, z, torch.zeros_like(z))
         base, log_det = family.flow(z, present, family._context(codes))
@@ -348,21 +348,26 @@ class Posterior:
         return codes, total
 
 
-def _in_unions(u: Tensor, intervals: Tensor) -> tuple[Tensor, Tensor]:
-    """Points (N, V) of unions of intervals (N, V, P, 2), quantiles of the restricted normal, and its log-masses."""
-    low, high = intervals.unbind(3)
-    pieces = truncated_normal.log_mass(low, high)
-    log_mass = torch.logsumexp(pieces, 2)
-    share = torch.softmax(pieces, 2).nan_to_num(0.0)
-    cumulative = share.cumsum(2)
-    level = torch.special.ndtr(u).clamp(1e-15, 1 - 1e-15).unsqueeze(2)
-    p = (level > cumulative).sum(2, keepdim=True).clamp(max=share.shape[2] - 1)
-    below = cumulative.gather(2, p) - share.gather(2, p)
-    within = ((level - below) / share.gather(2, p).clamp(min=1e-300)).clamp(1e-15, 1 - 1e-15)
-    low, high = low.gather(2, p), high.gather(2, p)
-    # The whole line is the normal itself, with all its digits in both tails.
-    whole = (low <= -EDGE) & (high >= EDGE)
-    return torch.where(whole, u.unsqueeze(2), truncated_normal.quantile(within, low, high)).squeeze(2), log_mass
+class Unions:
+    """The standard normal restricted to unions of disjoint intervals (N, V, P, 2), of which some may be empty."""
+
+    def __init__(self, intervals: Tensor) -> None:
+        self._low, self._high = intervals.double().unbind(3)
+        pieces = truncated_normal.log_mass(self._low, self._high)
+        self.log_mass = torch.logsumexp(pieces, 2)
+        self._share = torch.softmax(pieces, 2).nan_to_num(0.0)
+        self._cumulative = self._share.cumsum(2)
+
+    def points(self, u: Tensor) -> Tensor:
+        """The quantiles (N, V) at the levels that standard normals u (N, V) stand for."""
+        level = torch.special.ndtr(u).clamp(1e-15, 1 - 1e-15).unsqueeze(2)
+        p = (level > self._cumulative).sum(2, keepdim=True).clamp(max=self._share.shape[2] - 1)
+        share = self._share.gather(2, p)
+        within = (level - self._cumulative.gather(2, p) + share) / share.clamp(min=1e-300)
+        low, high = self._low.gather(2, p), self._high.gather(2, p)
+        found = truncated_normal.quantile(within.clamp(1e-15, 1 - 1e-15), low, high)
+        # The whole line is the normal itself, with all its digits in both tails.
+        return torch.where((low <= -EDGE) & (high >= EDGE), u.unsqueeze(2), found).squeeze(2)
 
 
 def _put(batch: Batch, at: Tensor, part: Batch) -> Batch:
