@@ -12,9 +12,9 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
-from likewise.families.autoregressive.conditionals import EntryConditional, output_sizes
 from likewise.families.autoregressive.marginals import Marginals
 from likewise.families.autoregressive.walk import Walker, evidence_first, is_exact, patterns, recombine
+from likewise.families.entry import EntryConditional, output_sizes
 from likewise.families.family import Draws, Family, LogProb, Player
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.roles import network
