@@ -15,6 +15,7 @@ from likewise.estimators.checks import check_generative
 from likewise.estimators.family_checks import check_family
 from likewise.estimators.gan import GAN
 from likewise.estimators.taxonomy import ESTIMATORS
+from likewise.estimators.vae import VAE
 from likewise.events import Categorical, Entry, Event, Grid, Quantised
 from likewise.families.registry import FAMILIES, family_class
 from likewise.mathematics.monotone import MonotoneMap
@@ -23,6 +24,16 @@ FAST = {
     "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
     "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
+    "vae": VAE(
+        latent=3,
+        width=8,
+        hidden=16,
+        layers=1,
+        components=2,
+        prior_components=3,
+        score_importance_samples=4,
+        max_steps=6,
+    ),
 }
 """Of each family, an estimator that fits in a moment."""
 
@@ -30,6 +41,15 @@ SETTINGS = {
     "autoregressive": {"width": 8, "hidden": 16, "layers": 1, "components": 3},
     "bayesian_network": {"structure": "chow_liu", "conditionals": "tables", "max_bins": 4},
     "gan": {"width": 8, "layers": 1, "critic_width": 8, "critic_layers": 1, "latent": 4, "candidates": 2},
+    "vae": {
+        "latent": 3,
+        "width": 8,
+        "hidden": 16,
+        "layers": 1,
+        "components": 2,
+        "prior_components": 3,
+        "score_importance_samples": 4,
+    },
 }
 
 

@@ -1,0 +1,386 @@
+"""The variational autoencoder: settings, learning by bounds of the likelihood, and the public questions."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from likewise.events import Batch, Event, Status
+from likewise.families.family import Family, LogProb, Player
+from likewise.families.noise import record_noise
+from likewise.families.tiles import padded
+from likewise.families.vae.bounds import (
+    Posterior,
+    doubly_reparameterised,
+    log_mean_exp,
+    relative_error,
+    standard_log_density,
+    with_free_bits,
+)
+from likewise.families.vae.heads import Heads
+from likewise.families.vae.priors import GaussianPrior, MixturePrior, Prior
+from likewise.networks.records import RecordDecoder, RecordEncoder
+from likewise.networks.roles import network
+
+ACTIVE = 0.01
+"""A latent dimension is active where its posterior mean varies by more over records (Burda et al. 2016)."""
+
+WATCHED = 50
+"""Active dimensions are counted over at least so many records."""
+
+LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
+"""Posteriors are neither narrower nor wider."""
+
+VALIDATED = 4
+"""Latents a held-out record in a validation, at least."""
+
+SCORE_ROWS = 4096
+"""Latents decoded together when records are scored."""
+
+SAMPLE_TILE = 8192
+
+
+class VAEFamily(Family):
+    """p(x) = integral of p(z) prod_i p(x_i | z), learned through q(z | x), a Gaussian whose parts a network tells.
+
+    The bound of training is E_q[log p(x | z)] - beta KL(q || N(0, I)) (Kingma and Welling 2014; Higgins et al. 2017),
+    or with `importance_samples` above one that of Burda et al. (2016). A share of the training records has a random
+    part hidden, so that the encoder also answers for partial evidence.
+
+    With another prior than the Gaussian one, a second player fits it to the latents of encoded records (two stages in
+    one fit: Dai and Wipf 2019): scores and samples use it, `sample_borrowed` uses the Gaussian.
+
+    Parameters
+    ----------
+    event : Event
+    latent : int
+        Dimensions of the latent space.
+    prior : "gaussian" or "mixture"
+    prior_components : int
+        Of the mixture.
+    beta, free_bits, warmup : float, float, int
+        Weight of the divergence; nats below which a dimension is not pushed to the prior; steps over which the weight
+        grows from zero.
+    importance_samples : int
+        Latents a record in training; above one, the importance-weighted bound.
+    doubly_reparameterised : bool
+        Whether its gradients for the encoder are those of Tucker et al. (2019).
+    score_importance_samples : int
+        Latents a record in scores.
+    noise : "learned" or "fixed"
+        Values are logistic mixtures of `components`, or Gaussian with standard deviation `noise_scale` in model units:
+        the decoder of the squared error.
+    hidden_share : float
+        The share of training records of which a part is hidden.
+    width, hidden, layers, dropout : size and regularisation of the networks
+    learning_rate, weight_decay, ema_decay : float
+        Of AdamW, and of the average of weights.
+    """
+
+    name = "vae"
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        latent: int = 32,
+        prior: Literal["gaussian", "mixture"] = "mixture",
+        prior_components: int = 64,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+        warmup: int = 0,
+        importance_samples: int = 1,
+        doubly_reparameterised: bool = True,
+        score_importance_samples: int = 64,
+        noise: Literal["learned", "fixed"] = "learned",
+        noise_scale: float = 0.1,
+        components: int = 5,
+        hidden_share: float = 0.1,
+        width: int = 256,
+        hidden: int = 512,
+        layers: int = 2,
+        dropout: float = 0.0,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.0,
+        ema_decay: float = 0.999,
+    ) -> None:
+        for name, chosen, known in (
+            ("prior", prior, ("gaussian", "mixture")),
+            ("noise", noise, ("learned", "fixed")),
+        ):
+            if chosen not in known:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, not {chosen!r}")
+        sizes = {
+            "latent": latent,
+            "prior_components": prior_components,
+            "importance_samples": importance_samples,
+            "score_importance_samples": score_importance_samples,
+            "components": components,
+            "width": width,
+            "hidden": hidden,
+            "layers": layers,
+        }
+        for name, size in sizes.items():
+            if type(size) is not int or size < 1:
+                raise ValueError(f"{name} must be a positive whole number, not {size!r}")
+        if type(warmup) is not int or warmup < 0:
+            raise ValueError(f"warmup must be a whole number of steps, not {warmup!r}")
+        if beta < 0 or free_bits < 0 or weight_decay < 0:
+            raise ValueError("beta, free_bits and weight_decay must not be negative")
+        if not noise_scale > 0 or not learning_rate > 0:
+            raise ValueError("noise_scale and learning_rate must be positive")
+        if not 0 <= hidden_share <= 1 or not 0 <= dropout < 1 or not 0 <= ema_decay < 1:
+            raise ValueError("hidden_share lies in [0, 1], dropout and ema_decay in [0, 1)")
+        super().__init__(
+            event,
+            {
+                **sizes,
+                "prior": prior,
+                "beta": beta,
+                "free_bits": free_bits,
+                "warmup": warmup,
+                "doubly_reparameterised": doubly_reparameterised,
+                "noise": noise,
+                "noise_scale": noise_scale,
+                "hidden_share": hidden_share,
+                "dropout": dropout,
+                "learning_rate": learning_rate,
+                "weight_decay": weight_decay,
+                "ema_decay": ema_decay,
+            },
+        )
+        self._latent, self._samples, self._score_samples = latent, importance_samples, score_importance_samples
+        self._beta, self._free_bits, self._warmup, self._hidden_share = beta, free_bits, warmup, hidden_share
+        self._doubly = doubly_reparameterised
+        self._turns = 0
+        self._remarks: list[str] = []
+        self.heads = Heads(event, range(len(event)), components, noise, noise_scale)
+        encoder = network("encoder", event.layout)(event, 2 * latent, width, hidden, layers, dropout)
+        decoder = network("decoder", event.layout)(event, latent, self.heads.size, width, hidden, layers, dropout)
+        assert isinstance(encoder, RecordEncoder)
+        assert isinstance(decoder, RecordDecoder)
+        self.encoder, self.decoder = encoder, decoder
+        self.gaussian = GaussianPrior(latent)
+        self.prior: Prior = self.gaussian if prior == "gaussian" else MixturePrior(latent, prior_components)
+
+    # ------------------------------------------------------------------------------------------------------- learning
+
+    def players(self) -> list[Player]:
+        """Encoder and decoder together; and the prior, which learns from the averaged encoder."""
+        settings = self.settings
+        rate, decay = settings["learning_rate"], settings["ema_decay"]
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        found = [Player("model", parameters, rate, weight_decay=settings["weight_decay"], ema_decay=decay)]
+        if self.prior is not self.gaussian:
+            own = list(self.prior.parameters())
+            found.append(Player("prior", own, 3e-3, ema_decay=decay, against=("model",)))
+        return found
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Starts every head at its marginal and the posteriors near the prior."""
+        with torch.no_grad():
+            self.decoder.leave.bias.copy_(self.heads.starting_outputs(train))
+            rows = torch.randperm(len(train), generator=generator, device=generator.device)[:2048]
+            some = train.rows(rows)
+            posterior = self._posterior(some, self._known(some))
+            noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+            self.prior.start(posterior.latent(noise))
+
+    def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The loss of a player on a minibatch, in nats a record."""
+        known = self._known(batch)
+        if player == "prior":
+            with torch.no_grad():
+                posterior = self._posterior(batch, known)
+                latent = posterior.latent(_noise(posterior.mean.shape, generator))
+            return -self.prior.log_density(latent).mean()
+        shown = known & ~self._hidden(batch, generator)
+        posterior = self._posterior(batch, shown, generator)
+        weight = self._beta * (min(1.0, (self._turns + 1) / self._warmup) if self._warmup else 1.0)
+        if self.training:
+            self._turns += 1
+        if self._samples == 1:
+            latent = posterior.latent(_noise(posterior.mean.shape, generator))
+            likely = self._observed(batch, shown, self.decoder(latent, generator=generator))
+            return weight * with_free_bits(posterior.divergence(), self._free_bits) - likely.mean()
+        several = posterior.unsqueeze()
+        size = len(batch)
+        latent = several.latent(_noise((size, self._samples, self._latent), generator))
+        raw = self.decoder(latent.flatten(0, 1), generator=generator)
+        likely = self._observed(batch.repeat(self._samples), shown.repeat_interleave(self._samples, 0), raw)
+        density = (several.detach() if self._doubly else several).log_density(latent)
+        log_weight = likely.view(size, -1) + weight * (standard_log_density(latent) - density)
+        if self._doubly:
+            return -doubly_reparameterised(latent, log_weight)
+        return -log_mean_exp(log_weight).mean()
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The negative bound (B,) of held-out records under the prior that samples are drawn from, in nats."""
+        posterior = self._posterior(batch, self._known(batch))
+        if len(batch) >= WATCHED:
+            self._remarks = self._told(int((posterior.mean.var(0) > ACTIVE).sum()))
+        noise = _noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
+        log_weight = self._log_weights(batch, posterior, noise)
+        # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
+        return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
+
+    def _told(self, active: int) -> list[str]:
+        if active > self._latent / 2:
+            return []
+        return [f"{active} of {self._latent} latent dimensions are active: the posteriors of the others are the prior."]
+
+    def remarks(self) -> list[str]:
+        """How many latent dimensions are active, where it is half of them or less."""
+        return self._remarks
+
+    def learner_state(self) -> Mapping[str, Tensor]:
+        """How many steps the weight of the divergence has grown for."""
+        return {"turns": torch.tensor(self._turns)}
+
+    def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
+        self._turns = int(state["turns"])
+
+    def _known(self, batch: Batch) -> Tensor:
+        """Entries (B, E) whose state the encoder is told: observed, and not one that training never showed."""
+        unseen = torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=batch.codes.device)
+        return (batch.status == Status.OBSERVED) & (batch.codes != unseen)
+
+    def _hidden(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Which entries (B, E) of training records are hidden: of a share of them, and there of every share.
+
+        Where there are labels, half of these records lose them and nothing else.
+        """
+        size, device = len(batch), generator.device
+        if self._hidden_share == 0:
+            return torch.zeros_like(batch.status, dtype=torch.bool)
+        row, share, kind = torch.rand(3, size, 1, generator=generator, device=device)
+        hidden = torch.rand(batch.codes.shape, generator=generator, device=device) < share
+        if self.event.labels:
+            is_label = torch.zeros(len(self.event), dtype=torch.bool, device=device)
+            is_label[list(self.event.label_entries)] = True
+            hidden = torch.where(kind < 0.5, is_label, hidden)
+        return hidden & (row < self._hidden_share)
+
+    def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
+        mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)
+        log_scale = LEAST_LOG_SCALE + F.softplus(log_scale - LEAST_LOG_SCALE).clamp(
+            max=MOST_LOG_SCALE - LEAST_LOG_SCALE
+        )
+        return Posterior(mean, log_scale)
+
+    def _observed(self, batch: Batch, shown: Tensor, raw: Tensor) -> Tensor:
+        """log p(shown entries | z) (N,)."""
+        log_prob = self.heads.log_prob(_full(raw), batch)
+        return torch.where(shown, log_prob, torch.zeros_like(log_prob)).sum(1)
+
+    # -------------------------------------------------------------------------------------------------- the questions
+
+    def _log_likelihood(self, evidence: Batch, latent: Tensor) -> Tensor:
+        """log p(evidence | z) (B * S,), exact: `latent` (B * S, d) has S rows for each record, one after another."""
+        repeated = evidence.repeat(len(latent) // len(evidence))
+        raw = _full(self.decoder(latent))
+        found = self._observed(repeated, repeated.status == Status.OBSERVED, raw)
+        for i, allowed in repeated.restrictions.items():
+            inside = self.heads.entry(i, raw).log_set(allowed)
+            found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
+        return found
+
+    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor) -> Tensor:
+        """log p(x, z) - log q(z | x) (B, S) at the latents that `noise` (B, S, d) makes of the posterior."""
+        several = posterior.unsqueeze()
+        latent = several.latent(noise)
+        rows = latent.flatten(0, 1)
+        joint = self._log_likelihood(batch, rows) + self.prior.log_density(rows)
+        return joint.view(len(batch), -1) - several.log_density(latent)
+
+    @torch.no_grad()
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """Bounds of log p in nats, in float64, from `score_importance_samples` latents a record.
+
+        On average over the noise, which comes from hash(seed, record), a bound lies below the truth, the closer the
+        more latents (Burda et al. 2016). Whatever is unknown is hidden from the encoder and left out of the sum;
+        given a latent, the probability of what is observed or restricted is exact.
+        """
+        precise = copy.deepcopy(self).double().eval()
+        batch = batch.to(dtype=torch.float64)
+        values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
+        shape = (self._score_samples, self._latent)
+        for tile, kept in padded(batch, max(1, SCORE_ROWS // self._score_samples)):
+            noise = torch.special.ndtri(record_noise(tile, seed, shape).clamp(min=1e-300))
+            posterior = precise._posterior(tile, precise._known(tile))
+            log_weight = precise._log_weights(tile, posterior, noise.to(tile.values.device))
+            values.append(log_mean_exp(log_weight)[:kept])
+            errors.append(relative_error(log_weight)[:kept])
+        return LogProb(torch.cat(values) + self.event.log_share(batch), "bound", torch.cat(errors))
+
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records: latents from the prior, then every entry from its head."""
+        return self._sample(self.prior, size, generator)
+
+    def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records of the plain autoencoder, whose latents are standard normal."""
+        return self._sample(self.gaussian, size, generator)
+
+    @torch.no_grad()
+    def _sample(self, prior: Prior, size: int, generator: torch.Generator) -> Batch:
+        self.eval()
+        parts = [
+            self._emit(prior.draw(min(SAMPLE_TILE, size - start), generator), generator)
+            for start in range(0, size, SAMPLE_TILE)
+        ]
+        return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
+
+    def _emit(self, latent: Tensor, generator: torch.Generator) -> Batch:
+        """Records drawn from the heads at latents (N, d)."""
+        raw = _full(self.decoder(latent))
+        shape = (len(raw), 3)
+        drawn = [
+            self.heads.entry(i, raw).draw(
+                torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+            )
+            for i in range(len(self.event))
+        ]
+        codes, values, lower, width = (torch.stack([entry[k] for entry in drawn], 1) for k in range(4))
+        return Batch(codes, values, lower, width, torch.zeros_like(codes, dtype=torch.uint8))
+
+    # -------------------------------------------------------------------------------------------------------- latents
+
+    @property
+    def latent_size(self) -> int:
+        """Dimensions of the latent space."""
+        return self._latent
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """The means (B, d) float64 of the posteriors."""
+        encoder = copy.deepcopy(self.encoder).double().eval()
+        out: Tensor = encoder(batch.codes, batch.values.double(), self._known(batch))
+        return out[:, : self._latent]
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Batch:
+        """The record at each latent (B, d): most probable codes, and medians of values in their cells."""
+        self.eval()
+        raw = _full(self.decoder(latent.to(self.decoder.enter.weight.dtype)))
+        found = [self.heads.entry(i, raw).most_probable() for i in range(len(self.event))]
+        codes, values = (torch.stack([entry[k] for entry in found], 1) for k in range(2))
+        return self.event.complete(codes, values)
+
+    @torch.no_grad()
+    def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Latents (size, d) from the prior."""
+        return self.prior.draw(size, generator)
+
+
+def _noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _full(numbers: Tensor) -> Tensor:
+    """In single precision at least: likelihoods need their digits."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()

@@ -1,0 +1,77 @@
+"""Priors of latents: the standard normal, and distributions fitted to the aggregated posterior."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from likewise.families.vae.bounds import standard_log_density
+
+_LOG_TAU = math.log(2 * math.pi)
+
+
+class Prior(nn.Module, ABC):
+    """A distribution of latents (N, d)."""
+
+    @abstractmethod
+    def log_density(self, latent: Tensor) -> Tensor:
+        """log p(z), (N,)."""
+
+    @abstractmethod
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        """Latents (size, d)."""
+
+    def start(self, latent: Tensor) -> None:
+        """Starts from encoded records (N, d)."""
+
+
+class GaussianPrior(Prior):
+    """N(0, I)."""
+
+    def __init__(self, dimension: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+
+    def log_density(self, latent: Tensor) -> Tensor:
+        return standard_log_density(latent)
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(size, self.dimension, generator=generator, device=generator.device)
+
+
+class MixturePrior(Prior):
+    """sum_k w_k N(mean_k, diag scale_k^2), all learned."""
+
+    LEAST_LOG_SCALE = -5.0
+
+    def __init__(self, dimension: int, components: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(components))
+        self.mean = nn.Parameter(torch.randn(components, dimension))
+        self.log_scale = nn.Parameter(torch.zeros(components, dimension))
+
+    def start(self, latent: Tensor) -> None:
+        """Means at records, as wide as all of them."""
+        with torch.no_grad():
+            rows = torch.arange(len(self.mean), device=latent.device) % len(latent)
+            self.mean.copy_(latent[rows])
+            self.log_scale.copy_(latent.std(0).clamp(min=0.05).log().expand_as(self.log_scale))
+
+    def log_density(self, latent: Tensor) -> Tensor:
+        log_scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE)
+        precision = torch.exp(-2 * log_scale)
+        # (z - m)^2 / s^2 multiplied out: three products of matrices instead of a tensor (N, K, d).
+        square = latent.square() @ precision.T - 2 * latent @ (self.mean * precision).T
+        square = square + (self.mean.square() * precision).sum(1)
+        log_part = -0.5 * (square + self.mean.shape[1] * _LOG_TAU) - log_scale.sum(1)
+        return torch.logsumexp(torch.log_softmax(self.weight, 0) + log_part, 1)
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        weight = torch.softmax(self.weight, 0)
+        chosen = torch.multinomial(weight, max(size, 1), replacement=True, generator=generator)[:size]
+        noise = torch.randn(size, self.mean.shape[1], generator=generator, device=generator.device)
+        scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE).exp()
+        return self.mean[chosen] + scale[chosen] * noise
