@@ -47,7 +47,8 @@ SETTINGS = {
         "hidden": 16,
         "layers": 1,
         "components": 2,
-        "prior_components": 3,
+        "prior_width": 4,
+        "prior_layers": 2,
         "score_importance_samples": 4,
     },
 }

@@ -24,9 +24,10 @@ class VAE(Generative):
     ----------
     latent : int
         Dimensions of the latent space.
-    prior : "gaussian" or "mixture"
-        What latents are drawn from: a standard normal, or a learned mixture of `prior_components` Gaussians.
-    prior_components : int
+    prior : "gaussian", "mixture" or "flow"
+        What latents are drawn from: a standard normal, a learned mixture of `prior_components` Gaussians, or a learned
+        flow of `prior_layers` coupling layers with networks of `prior_width` units.
+    prior_components, prior_width, prior_layers : int
     beta : float
         Weight of the divergence from the Gaussian prior (Higgins et al. 2017): above one latents are fewer and more
         independent, below one records are kept more exactly, and the prior must be learned.
@@ -90,8 +91,10 @@ class VAE(Generative):
         self,
         *,
         latent: int = 32,
-        prior: Literal["gaussian", "mixture"] = "mixture",
+        prior: Literal["gaussian", "mixture", "flow"] = "flow",
         prior_components: int = 64,
+        prior_width: int = 64,
+        prior_layers: int = 8,
         beta: float = 1.0,
         free_bits: float = 0.0,
         warmup: int = 0,
@@ -124,6 +127,8 @@ class VAE(Generative):
         self.latent = latent
         self.prior = prior
         self.prior_components = prior_components
+        self.prior_width = prior_width
+        self.prior_layers = prior_layers
         self.beta = beta
         self.free_bits = free_bits
         self.warmup = warmup

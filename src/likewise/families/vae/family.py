@@ -23,7 +23,7 @@ from likewise.families.vae.bounds import (
     with_free_bits,
 )
 from likewise.families.vae.heads import Heads
-from likewise.families.vae.priors import GaussianPrior, MixturePrior, Prior
+from likewise.families.vae.priors import GaussianPrior, Prior, prior_of
 from likewise.networks.records import RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
 
@@ -60,9 +60,9 @@ class VAEFamily(Family):
     event : Event
     latent : int
         Dimensions of the latent space.
-    prior : "gaussian" or "mixture"
-    prior_components : int
-        Of the mixture.
+    prior : "gaussian", "mixture" or "flow"
+    prior_components, prior_width, prior_layers : int
+        Gaussians of the mixture; units of the networks of the flow, and its coupling layers.
     beta, free_bits, warmup : float, float, int
         Weight of the divergence; nats below which a dimension is not pushed to the prior; steps over which the weight
         grows from zero.
@@ -89,8 +89,10 @@ class VAEFamily(Family):
         event: Event,
         *,
         latent: int = 32,
-        prior: Literal["gaussian", "mixture"] = "mixture",
+        prior: Literal["gaussian", "mixture", "flow"] = "flow",
         prior_components: int = 64,
+        prior_width: int = 64,
+        prior_layers: int = 8,
         beta: float = 1.0,
         free_bits: float = 0.0,
         warmup: int = 0,
@@ -110,7 +112,7 @@ class VAEFamily(Family):
         ema_decay: float = 0.999,
     ) -> None:
         for name, chosen, known in (
-            ("prior", prior, ("gaussian", "mixture")),
+            ("prior", prior, ("gaussian", "mixture", "flow")),
             ("noise", noise, ("learned", "fixed")),
         ):
             if chosen not in known:
@@ -118,6 +120,8 @@ class VAEFamily(Family):
         sizes = {
             "latent": latent,
             "prior_components": prior_components,
+            "prior_width": prior_width,
+            "prior_layers": prior_layers,
             "importance_samples": importance_samples,
             "score_importance_samples": score_importance_samples,
             "components": components,
@@ -166,7 +170,8 @@ class VAEFamily(Family):
         assert isinstance(decoder, RecordDecoder)
         self.encoder, self.decoder = encoder, decoder
         self.gaussian = GaussianPrior(latent)
-        self.prior: Prior = self.gaussian if prior == "gaussian" else MixturePrior(latent, prior_components)
+        learned = prior_of(prior, latent, prior_components, prior_width, prior_layers)
+        self.prior: Prior = learned or self.gaussian
 
     # ------------------------------------------------------------------------------------------------------- learning
 
@@ -198,7 +203,8 @@ class VAEFamily(Family):
             with torch.no_grad():
                 posterior = self._posterior(batch, known)
                 latent = posterior.latent(_noise(posterior.mean.shape, generator))
-            return -self.prior.log_density(latent).mean()
+            found: Tensor = self.prior.log_density(latent)
+            return -found.mean()
         shown = known & ~self._hidden(batch, generator)
         posterior = self._posterior(batch, shown, generator)
         weight = self._beta * (min(1.0, (self._turns + 1) / self._warmup) if self._warmup else 1.0)
@@ -264,7 +270,8 @@ class VAEFamily(Family):
             is_label = torch.zeros(len(self.event), dtype=torch.bool, device=device)
             is_label[list(self.event.label_entries)] = True
             hidden = torch.where(kind < 0.5, is_label, hidden)
-        return hidden & (row < self._hidden_share)
+        chosen: Tensor = row < self._hidden_share
+        return hidden & chosen
 
     def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
         mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)

@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from likewise.families.vae.bounds import standard_log_density
+from likewise.networks.coupling import Coupling, Spline, splits
+from likewise.networks.invertible import Composition, Invertible
+from likewise.networks.triangular import Triangular
 
 _LOG_TAU = math.log(2 * math.pi)
 
@@ -75,3 +78,34 @@ class MixturePrior(Prior):
         noise = torch.randn(size, self.mean.shape[1], generator=generator, device=generator.device)
         scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE).exp()
         return self.mean[chosen] + scale[chosen] * noise
+
+
+class FlowPrior(Prior):
+    """A standard normal sent through coupling layers of rational-quadratic splines (Durkan et al. 2019)."""
+
+    BINS, BOUND = 8, 6.0
+
+    def __init__(self, dimension: int, width: int, layers: int) -> None:
+        super().__init__()
+        self.dimension = dimension
+        spline = Spline(self.BINS, self.BOUND)
+        parts: list[Invertible] = []
+        for moved in splits(dimension, layers):
+            parts += [Triangular(list(range(dimension))), Coupling(moved, spline, 0, width, 1)]
+        self.flow = Composition(parts)
+
+    def log_density(self, latent: Tensor) -> Tensor:
+        base, log_det = self.flow(latent)
+        found: Tensor = standard_log_density(base) + log_det
+        return found
+
+    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(size, self.dimension, generator=generator, device=generator.device)
+        return self.flow.inverse(noise)
+
+
+def prior_of(name: str, dimension: int, components: int, width: int, layers: int) -> Prior | None:
+    """The learned prior called `name`, None for the Gaussian one, where nothing is learned."""
+    if name == "flow":
+        return FlowPrior(dimension, width, layers)
+    return MixturePrior(dimension, components) if name == "mixture" else None
