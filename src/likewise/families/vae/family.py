@@ -39,8 +39,8 @@ LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
 
-SCORE_ROWS = 4096
-"""Latents decoded together when records are scored."""
+SCORE_ROWS, SCORE_TILE = 4096, 64
+"""Latents decoded together when records are scored, and records, at most."""
 
 SAMPLE_TILE = 8192
 
@@ -265,13 +265,12 @@ class VAEFamily(Family):
         if self._hidden_share == 0:
             return torch.zeros_like(batch.status, dtype=torch.bool)
         row, share, kind = torch.rand(3, size, 1, generator=generator, device=device)
-        hidden = torch.rand(batch.codes.shape, generator=generator, device=device) < share
+        hidden: Tensor = torch.rand(batch.codes.shape, generator=generator, device=device) < share
         if self.event.labels:
             is_label = torch.zeros(len(self.event), dtype=torch.bool, device=device)
             is_label[list(self.event.label_entries)] = True
             hidden = torch.where(kind < 0.5, is_label, hidden)
-        chosen: Tensor = row < self._hidden_share
-        return hidden & chosen
+        return hidden & (row < self._hidden_share)
 
     def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
         mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)
@@ -317,8 +316,9 @@ class VAEFamily(Family):
         batch = batch.to(dtype=torch.float64)
         values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
         shape = (self._score_samples, self._latent)
-        for tile, kept in padded(batch, max(1, SCORE_ROWS // self._score_samples)):
-            noise = torch.special.ndtri(record_noise(tile, seed, shape).clamp(min=1e-300))
+        for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
+            uniform = record_noise(tile.rows(slice(0, kept)), seed, shape)
+            noise = torch.special.ndtri(uniform.clamp(min=1e-300))[torch.arange(len(tile)).clamp(max=kept - 1)]
             posterior = precise._posterior(tile, precise._known(tile))
             log_weight = precise._log_weights(tile, posterior, noise.to(tile.values.device))
             values.append(log_mean_exp(log_weight)[:kept])
