@@ -264,7 +264,8 @@ class VAEFamily(Family):
         size, device = len(batch), generator.device
         if self._hidden_share == 0:
             return torch.zeros_like(batch.status, dtype=torch.bool)
-        row, share, kind = torch.rand(3, size, 1, generator=generator, device=device)
+        uniform = torch.rand(3, size, 1, generator=generator, device=device)
+        row, share, kind = uniform[0], uniform[1], uniform[2]
         hidden: Tensor = torch.rand(batch.codes.shape, generator=generator, device=device) < share
         if self.event.labels:
             is_label = torch.zeros(len(self.event), dtype=torch.bool, device=device)

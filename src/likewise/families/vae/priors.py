@@ -13,6 +13,9 @@ from likewise.networks.coupling import Coupling, Spline, splits
 from likewise.networks.invertible import Composition, Invertible
 from likewise.networks.triangular import Triangular
 
+SHRUNK = 0.7
+"""How far from the centre the means of a mixture start, of the distance of their records."""
+
 _LOG_TAU = math.log(2 * math.pi)
 
 
@@ -57,11 +60,12 @@ class MixturePrior(Prior):
         self.log_scale = nn.Parameter(torch.zeros(components, dimension))
 
     def start(self, latent: Tensor) -> None:
-        """Means at records, as wide as all of them."""
+        """Means at records, drawn nearer to their centre, so that the whole is as wide as the records are."""
         with torch.no_grad():
-            rows = torch.arange(len(self.mean), device=latent.device) % len(latent)
-            self.mean.copy_(latent[rows])
-            self.log_scale.copy_(latent.std(0).clamp(min=0.05).log().expand_as(self.log_scale))
+            centre, some = latent.mean(0), latent[torch.arange(len(self.mean), device=latent.device) % len(latent)]
+            scale = ((1 - SHRUNK**2) * latent.var(0)).sqrt().clamp(min=0.05)
+            self.mean.copy_(centre + SHRUNK * (some - centre))
+            self.log_scale.copy_(scale.log().expand_as(self.log_scale))
 
     def log_density(self, latent: Tensor) -> Tensor:
         log_scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE)
