@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from likewise.engine.loop import train
 from likewise.engine.plan import Plan
-from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction, Status
+from likewise.errors import NotSupported
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.vae import VAEFamily
 from likewise.families.vae.bounds import (
     Posterior,
@@ -25,6 +26,7 @@ from likewise.families.vae.bounds import (
 )
 from likewise.families.vae.family import LEAST_LOG_SCALE
 from likewise.families.vae.heads import Heads
+from likewise.families.vae.hiding import hidden_entries
 from likewise.families.vae.priors import FlowPrior, MixturePrior
 from likewise.mathematics.monotone import MonotoneMap
 
@@ -350,13 +352,12 @@ def test_latents_that_nobody_uses_are_told() -> None:
 
 
 def test_hidden_entries_are_of_the_stated_share() -> None:
-    family = wild(DISCRETE, hidden_share=0.4)
-    hidden = family._hidden(every_record().repeat(200), torch.Generator().manual_seed(0))
+    hidden = hidden_entries(10_000, DISCRETE, 0.4, torch.Generator().manual_seed(0))
     assert float(hidden.double().mean()) == pytest.approx(0.2, abs=0.01)
-    batch = every_record().to(dtype=torch.float32)
-    shown = family._known(batch)
-    assert not bool(shown[batch.codes[:, 0] == 3, 0].any())
-    assert bool((batch.hide([1]).status[:, 1] == Status.UNKNOWN).all())
+    labelled = Event(Columns(), DISCRETE.entries[:2], DISCRETE.entries[2:])
+    hidden = hidden_entries(10_000, labelled, 1.0, torch.Generator().manual_seed(0))
+    only = hidden[:, 2] & ~hidden[:, :2].any(1)
+    assert float(only.double().mean()) == pytest.approx(0.5 + 0.5 / 12, abs=0.02)
 
 
 def test_learns_the_frequencies_of_a_small_population() -> None:
@@ -387,6 +388,39 @@ def test_learns_the_frequencies_of_a_small_population() -> None:
     codes = family.sample(20_000, torch.Generator().manual_seed(0)).codes
     learned = torch.bincount(codes[:, 0] * 3 + codes[:, 1], minlength=9) / len(codes)
     assert 0.5 * float((learned - table.flatten()).abs().sum()) < 0.06
+
+
+LABELLED = Event(Columns(), DISCRETE.entries[:2], DISCRETE.entries[2:])
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "mixture", "flow"])
+def test_given_labels_every_conditional_distribution_sums_to_one(prior: str) -> None:
+    family = wild(LABELLED, conditional=True, prior=prior, score_importance_samples=2048)
+    records = every_record()
+    family.prepare(records.rows(records.codes[:, 0] != 3), torch.Generator().manual_seed(0))
+    each = family.log_prob(records).values.exp()
+    for label in (0, 1):
+        assert float(each[records.codes[:, 2] == label].sum()) == pytest.approx(1, abs=0.1)
+    # Labels that are unknown are summed over, here with a half each.
+    pairs = each.view(-1, 2).mean(1)
+    found = family.log_prob(records.rows(slice(0, None, 2)).hide([2])).values.exp()
+    torch.testing.assert_close(found, pairs, rtol=1e-6, atol=1e-9)
+
+
+def test_given_labels_records_are_drawn_with_labels_as_they_were_counted() -> None:
+    family = wild(LABELLED, conditional=True, score_importance_samples=1024)
+    records = every_record().rows(slice(0, 42))
+    family.prepare(records.rows(records.codes[:, 2] == 1), torch.Generator().manual_seed(0))
+    drawn = family.sample(300, torch.Generator().manual_seed(0))
+    assert drawn.fully_observed
+    assert bool((drawn.codes[:, 2] == 1).all())
+    with pytest.raises(NotSupported, match="labels"):
+        family.decode(family.encode(records))
+
+
+def test_conditional_needs_labels() -> None:
+    with pytest.raises(ValueError, match="needs labels"):
+        VAEFamily(DISCRETE, conditional=True)
 
 
 @pytest.mark.parametrize(

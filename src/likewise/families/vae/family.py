@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Status
 from likewise.families.family import Family, LogProb, Player
+from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
 from likewise.families.vae.bounds import (
@@ -23,9 +25,13 @@ from likewise.families.vae.bounds import (
     with_free_bits,
 )
 from likewise.families.vae.heads import Heads
+from likewise.families.vae.hiding import hidden_entries
 from likewise.families.vae.priors import GaussianPrior, Prior, prior_of
-from likewise.networks.records import RecordDecoder, RecordEncoder
+from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
+
+CONTEXT = 16
+"""Numbers by which a prior is told labels."""
 
 ACTIVE = 0.01
 """A latent dimension is active where its posterior mean varies by more over records (Burda et al. 2016)."""
@@ -38,6 +44,9 @@ LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
 
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
+
+PRIOR_RATE, PRIOR_TURNS = 1e-2, 3
+"""The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
 
 SCORE_ROWS, SCORE_TILE = 4096, 64
 """Latents decoded together when records are scored, and records, at most."""
@@ -77,6 +86,8 @@ class VAEFamily(Family):
         the decoder of the squared error.
     hidden_share : float
         The share of training records of which a part is hidden.
+    conditional : bool
+        Learns p(entries | labels): labels are told to encoder, decoder and prior, and are not scored.
     width, hidden, layers, dropout : size and regularisation of the networks
     learning_rate, weight_decay, ema_decay : float
         Of AdamW, and of the average of weights.
@@ -103,6 +114,7 @@ class VAEFamily(Family):
         noise_scale: float = 0.1,
         components: int = 5,
         hidden_share: float = 0.1,
+        conditional: bool = False,
         width: int = 256,
         hidden: int = 512,
         layers: int = 2,
@@ -152,6 +164,7 @@ class VAEFamily(Family):
                 "noise": noise,
                 "noise_scale": noise_scale,
                 "hidden_share": hidden_share,
+                "conditional": conditional,
                 "dropout": dropout,
                 "learning_rate": learning_rate,
                 "weight_decay": weight_decay,
@@ -163,15 +176,21 @@ class VAEFamily(Family):
         self._doubly = doubly_reparameterised
         self._turns = 0
         self._remarks: list[str] = []
-        self.heads = Heads(event, range(len(event)), components, noise, noise_scale)
+        self.labels = LabelMarginal(event) if conditional else None
+        given = event.label_entries if conditional else ()
+        self.heads = Heads(event, range(len(event) - len(given)), components, noise, noise_scale)
         encoder = network("encoder", event.layout)(event, 2 * latent, width, hidden, layers, dropout)
-        decoder = network("decoder", event.layout)(event, latent, self.heads.size, width, hidden, layers, dropout)
+        sizes_of = (latent, self.heads.size, width, hidden, layers, dropout)
+        decoder = network("decoder", event.layout)(event, *sizes_of, given)
         assert isinstance(encoder, RecordEncoder)
         assert isinstance(decoder, RecordDecoder)
         self.encoder, self.decoder = encoder, decoder
         self.gaussian = GaussianPrior(latent)
-        learned = prior_of(prior, latent, prior_components, prior_width, prior_layers)
+        context = CONTEXT if conditional else 0
+        learned = prior_of(prior, latent, prior_components, prior_width, prior_layers, context)
         self.prior: Prior = learned or self.gaussian
+        # What the prior is told of the labels.
+        self.told = EntryEmbedding(event, given, CONTEXT) if conditional and learned is not None else None
 
     # ------------------------------------------------------------------------------------------------------- learning
 
@@ -182,14 +201,16 @@ class VAEFamily(Family):
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         found = [Player("model", parameters, rate, weight_decay=settings["weight_decay"], ema_decay=decay)]
         if self.prior is not self.gaussian:
-            own = list(self.prior.parameters())
-            found.append(Player("prior", own, 3e-3, ema_decay=decay, against=("model",)))
+            own = [*self.prior.parameters(), *(() if self.told is None else self.told.parameters())]
+            found.append(Player("prior", own, PRIOR_RATE, ema_decay=decay, late_steps=PRIOR_TURNS, against=("model",)))
         return found
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
         """Starts every head at its marginal and the posteriors near the prior."""
         with torch.no_grad():
             self.decoder.leave.bias.copy_(self.heads.starting_outputs(train))
+            if self.labels is not None:
+                self.labels.prepare(train)
             rows = torch.randperm(len(train), generator=generator, device=generator.device)[:2048]
             some = train.rows(rows)
             posterior = self._posterior(some, self._known(some))
@@ -203,7 +224,7 @@ class VAEFamily(Family):
             with torch.no_grad():
                 posterior = self._posterior(batch, known)
                 latent = posterior.latent(_noise(posterior.mean.shape, generator))
-            found: Tensor = self.prior.log_density(latent)
+            found: Tensor = self.prior.log_density(latent, self._context(batch))
             return -found.mean()
         shown = known & ~self._hidden(batch, generator)
         posterior = self._posterior(batch, shown, generator)
@@ -212,13 +233,14 @@ class VAEFamily(Family):
             self._turns += 1
         if self._samples == 1:
             latent = posterior.latent(_noise(posterior.mean.shape, generator))
-            likely = self._observed(batch, shown, self.decoder(latent, generator=generator))
+            likely = self._observed(batch, shown, self.decoder(latent, self._given(batch), generator))
             return weight * with_free_bits(posterior.divergence(), self._free_bits) - likely.mean()
         several = posterior.unsqueeze()
         size = len(batch)
         latent = several.latent(_noise((size, self._samples, self._latent), generator))
-        raw = self.decoder(latent.flatten(0, 1), generator=generator)
-        likely = self._observed(batch.repeat(self._samples), shown.repeat_interleave(self._samples, 0), raw)
+        repeated = batch.repeat(self._samples)
+        raw = self.decoder(latent.flatten(0, 1), self._given(repeated), generator)
+        likely = self._observed(repeated, shown.repeat_interleave(self._samples, 0), raw)
         density = (several.detach() if self._doubly else several).log_density(latent)
         log_weight = likely.view(size, -1) + weight * (standard_log_density(latent) - density)
         if self._doubly:
@@ -226,12 +248,15 @@ class VAEFamily(Family):
         return -log_mean_exp(log_weight).mean()
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """The negative bound (B,) of held-out records under the prior that samples are drawn from, in nats."""
+        """What training makes small, of held-out records (B,), in nats, under the prior that samples are drawn from.
+
+        With `beta` 1 it is the negative bound of the log-likelihood.
+        """
         posterior = self._posterior(batch, self._known(batch))
         if len(batch) >= WATCHED:
             self._remarks = self._told(int((posterior.mean.var(0) > ACTIVE).sum()))
         noise = _noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
-        log_weight = self._log_weights(batch, posterior, noise)
+        log_weight = self._log_weights(batch, posterior, noise, self._beta)
         # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
         return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
 
@@ -257,21 +282,7 @@ class VAEFamily(Family):
         return (batch.status == Status.OBSERVED) & (batch.codes != unseen)
 
     def _hidden(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Which entries (B, E) of training records are hidden: of a share of them, and there of every share.
-
-        Where there are labels, half of these records lose them and nothing else.
-        """
-        size, device = len(batch), generator.device
-        if self._hidden_share == 0:
-            return torch.zeros_like(batch.status, dtype=torch.bool)
-        uniform = torch.rand(3, size, 1, generator=generator, device=device)
-        row, share, kind = uniform[0], uniform[1], uniform[2]
-        hidden: Tensor = torch.rand(batch.codes.shape, generator=generator, device=device) < share
-        if self.event.labels:
-            is_label = torch.zeros(len(self.event), dtype=torch.bool, device=device)
-            is_label[list(self.event.label_entries)] = True
-            hidden = torch.where(kind < 0.5, is_label, hidden)
-        return hidden & (row < self._hidden_share)
+        return hidden_entries(len(batch), self.event, self._hidden_share, generator)
 
     def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
         mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)
@@ -279,6 +290,17 @@ class VAEFamily(Family):
             max=MOST_LOG_SCALE - LEAST_LOG_SCALE
         )
         return Posterior(mean, log_scale)
+
+    def _given(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor] | None:
+        """What the decoder is told of the labels, nothing where it generates them."""
+        return None if self.labels is None else (batch.codes, batch.values, self._known(batch))
+
+    def _context(self, batch: Batch) -> Tensor | None:
+        """What the prior is told of the labels, (B, C)."""
+        if self.told is None:
+            return None
+        context: Tensor = self.told(batch.codes, batch.values, self._known(batch))
+        return context
 
     def _observed(self, batch: Batch, shown: Tensor, raw: Tensor) -> Tensor:
         """log p(shown entries | z) (N,)."""
@@ -290,20 +312,23 @@ class VAEFamily(Family):
     def _log_likelihood(self, evidence: Batch, latent: Tensor) -> Tensor:
         """log p(evidence | z) (B * S,), exact: `latent` (B * S, d) has S rows for each record, one after another."""
         repeated = evidence.repeat(len(latent) // len(evidence))
-        raw = _full(self.decoder(latent))
+        raw = _full(self.decoder(latent, self._given(repeated)))
         found = self._observed(repeated, repeated.status == Status.OBSERVED, raw)
         for i, allowed in repeated.restrictions.items():
             inside = self.heads.entry(i, raw).log_set(allowed)
             found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
         return found
 
-    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor) -> Tensor:
-        """log p(x, z) - log q(z | x) (B, S) at the latents that `noise` (B, S, d) makes of the posterior."""
+    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float = 1.0) -> Tensor:
+        """log p(x | z) + beta (log p(z) - log q(z | x)) (B, S) at the latents that `noise` (B, S, d) makes of q."""
         several = posterior.unsqueeze()
         latent = several.latent(noise)
         rows = latent.flatten(0, 1)
-        joint = self._log_likelihood(batch, rows) + self.prior.log_density(rows)
-        return joint.view(len(batch), -1) - several.log_density(latent)
+        shape = latent.shape[:2]
+        context = self._context(batch)
+        context = None if context is None else context.repeat_interleave(shape[1], 0)
+        divergence = self.prior.log_density(rows, context).view(shape) - several.log_density(latent)
+        return self._log_likelihood(batch, rows).view(shape) + beta * divergence
 
     @torch.no_grad()
     def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
@@ -311,10 +336,17 @@ class VAEFamily(Family):
 
         On average over the noise, which comes from hash(seed, record), a bound lies below the truth, the closer the
         more latents (Burda et al. 2016). Whatever is unknown is hidden from the encoder and left out of the sum;
-        given a latent, the probability of what is observed or restricted is exact.
+        given a latent, the probability of what is observed or restricted is exact. With `conditional`, the labels are
+        not scored; unknown ones are summed over with their counted frequencies.
         """
-        precise = copy.deepcopy(self).double().eval()
         batch = batch.to(dtype=torch.float64)
+        if self.labels is None:
+            return self._bounds(batch, seed)
+        return self.labels.summed(batch, lambda records: self._bounds(records, seed))
+
+    def _bounds(self, batch: Batch, seed: int) -> LogProb:
+        """Bounds of records in float64 whose labels are known where the decoder is told them."""
+        precise = copy.deepcopy(self).double().eval()
         values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
         shape = (self._score_samples, self._latent)
         for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
@@ -324,7 +356,8 @@ class VAEFamily(Family):
             log_weight = precise._log_weights(tile, posterior, noise.to(tile.values.device))
             values.append(log_mean_exp(log_weight)[:kept])
             errors.append(relative_error(log_weight)[:kept])
-        return LogProb(torch.cat(values) + self.event.log_share(batch), "bound", torch.cat(errors))
+        scored = batch if self.labels is None else batch.hide(self.event.label_entries)
+        return LogProb(torch.cat(values) + self.event.log_share(scored), "bound", torch.cat(errors))
 
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records: latents from the prior, then every entry from its head."""
@@ -337,24 +370,33 @@ class VAEFamily(Family):
     @torch.no_grad()
     def _sample(self, prior: Prior, size: int, generator: torch.Generator) -> Batch:
         self.eval()
-        parts = [
-            self._emit(prior.draw(min(SAMPLE_TILE, size - start), generator), generator)
-            for start in range(0, size, SAMPLE_TILE)
-        ]
+        parts = []
+        for start in range(0, size, SAMPLE_TILE):
+            labelled = self._labelled(min(SAMPLE_TILE, size - start), generator)
+            latent = prior.draw(len(labelled), generator, self._context(labelled))
+            parts.append(self._emit(latent, labelled, generator))
         return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
 
-    def _emit(self, latent: Tensor, generator: torch.Generator) -> Batch:
-        """Records drawn from the heads at latents (N, d)."""
-        raw = _full(self.decoder(latent))
-        shape = (len(raw), 3)
-        drawn = [
-            self.heads.entry(i, raw).draw(
-                torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-            )
-            for i in range(len(self.event))
-        ]
-        codes, values, lower, width = (torch.stack([entry[k] for entry in drawn], 1) for k in range(4))
-        return Batch(codes, values, lower, width, torch.zeros_like(codes, dtype=torch.uint8))
+    def _labelled(self, size: int, generator: torch.Generator) -> Batch:
+        """Records of which nothing is known but, where the decoder is told them, the labels: drawn by frequency."""
+        empty = Batch.unknown(self.event, size).to(generator.device)
+        if self.labels is None:
+            return empty
+        at, generated = list(self.event.label_entries), range(len(self.event.entries))
+        codes, values = empty.codes.clone(), empty.values.clone()
+        codes[:, at], values[:, at] = self.labels.draw(size, generator)
+        return self.event.complete(codes, values).hide(generated)
+
+    def _emit(self, latent: Tensor, labelled: Batch, generator: torch.Generator) -> Batch:
+        """Records drawn from the heads at latents (N, d); what `labelled` knows stays."""
+        raw = _full(self.decoder(latent, self._given(labelled)))
+        parts = [part.clone() for part in (labelled.codes, labelled.values, labelled.lower, labelled.width)]
+        for i in self.heads.entries:
+            uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
+            for part, drawn in zip(parts, self.heads.entry(i, raw).draw(uniform), strict=True):
+                part[:, i] = drawn
+        codes, values, lower, width = parts
+        return Batch(codes, values, lower, width, torch.zeros_like(labelled.status))
 
     # -------------------------------------------------------------------------------------------------------- latents
 
@@ -372,7 +414,15 @@ class VAEFamily(Family):
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Batch:
-        """The record at each latent (B, d): most probable codes, and medians of values in their cells."""
+        """The record at each latent (B, d): most probable codes, and medians of values in their cells.
+
+        Raises
+        ------
+        NotSupported
+            When the decoder is told labels: a latent then says nothing of them.
+        """
+        if self.labels is not None:
+            raise NotSupported("a model with conditional=True decodes latents only together with labels")
         self.eval()
         raw = _full(self.decoder(latent.to(self.decoder.enter.weight.dtype)))
         found = [self.heads.entry(i, raw).most_probable() for i in range(len(self.event))]
@@ -382,7 +432,7 @@ class VAEFamily(Family):
     @torch.no_grad()
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         """Latents (size, d) from the prior."""
-        return self.prior.draw(size, generator)
+        return self.prior.draw(size, generator, self._context(self._labelled(size, generator)))
 
 
 def _noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:

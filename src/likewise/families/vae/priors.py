@@ -20,42 +20,43 @@ _LOG_TAU = math.log(2 * math.pi)
 
 
 class Prior(nn.Module, ABC):
-    """A distribution of latents (N, d)."""
+    """A distribution of latents (N, d), which may depend on a context (N, C)."""
 
     @abstractmethod
-    def log_density(self, latent: Tensor) -> Tensor:
-        """log p(z), (N,)."""
+    def log_density(self, latent: Tensor, context: Tensor | None = None) -> Tensor:
+        """log p(z | context), (N,)."""
 
     @abstractmethod
-    def draw(self, size: int, generator: torch.Generator) -> Tensor:
-        """Latents (size, d)."""
+    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
+        """Latents (size, d), one for each row of the context where it is given."""
 
     def start(self, latent: Tensor) -> None:
         """Starts from encoded records (N, d)."""
 
 
 class GaussianPrior(Prior):
-    """N(0, I)."""
+    """N(0, I), whatever the context."""
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
         self.dimension = dimension
 
-    def log_density(self, latent: Tensor) -> Tensor:
+    def log_density(self, latent: Tensor, context: Tensor | None = None) -> Tensor:
         return standard_log_density(latent)
 
-    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
         return torch.randn(size, self.dimension, generator=generator, device=generator.device)
 
 
 class MixturePrior(Prior):
-    """sum_k w_k N(mean_k, diag scale_k^2), all learned."""
+    """sum_k w_k N(mean_k, diag scale_k^2), all learned; the logarithms of weights are linear in the context."""
 
     LEAST_LOG_SCALE = -5.0
 
-    def __init__(self, dimension: int, components: int) -> None:
+    def __init__(self, dimension: int, components: int, context: int = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(components))
+        self.told = nn.Linear(context, components, bias=False) if context else None
         self.mean = nn.Parameter(torch.randn(components, dimension))
         self.log_scale = nn.Parameter(torch.zeros(components, dimension))
 
@@ -67,18 +68,29 @@ class MixturePrior(Prior):
             self.mean.copy_(centre + SHRUNK * (some - centre))
             self.log_scale.copy_(scale.log().expand_as(self.log_scale))
 
-    def log_density(self, latent: Tensor) -> Tensor:
+    def log_density(self, latent: Tensor, context: Tensor | None = None) -> Tensor:
         log_scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE)
         precision = torch.exp(-2 * log_scale)
         # (z - m)^2 / s^2 multiplied out: three products of matrices instead of a tensor (N, K, d).
         square = latent.square() @ precision.T - 2 * latent @ (self.mean * precision).T
         square = square + (self.mean.square() * precision).sum(1)
         log_part = -0.5 * (square + self.mean.shape[1] * _LOG_TAU) - log_scale.sum(1)
-        return torch.logsumexp(torch.log_softmax(self.weight, 0) + log_part, 1)
+        return torch.logsumexp(self._log_weight(context) + log_part, 1)
 
-    def draw(self, size: int, generator: torch.Generator) -> Tensor:
-        weight = torch.softmax(self.weight, 0)
-        chosen = torch.multinomial(weight, max(size, 1), replacement=True, generator=generator)[:size]
+    def _log_weight(self, context: Tensor | None) -> Tensor:
+        """Log-weights (1 or N, K)."""
+        logits = self.weight.unsqueeze(0)
+        if self.told is not None:
+            assert context is not None
+            logits = logits + self.told(context)
+        return torch.log_softmax(logits, 1)
+
+    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
+        weight = self._log_weight(context).exp()
+        if len(weight) == 1:
+            chosen = torch.multinomial(weight[0], max(size, 1), replacement=True, generator=generator)[:size]
+        else:
+            chosen = torch.multinomial(weight, 1, generator=generator).squeeze(1)
         noise = torch.randn(size, self.mean.shape[1], generator=generator, device=generator.device)
         scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE).exp()
         return self.mean[chosen] + scale[chosen] * noise
@@ -89,27 +101,27 @@ class FlowPrior(Prior):
 
     BINS, BOUND = 8, 6.0
 
-    def __init__(self, dimension: int, width: int, layers: int) -> None:
+    def __init__(self, dimension: int, width: int, layers: int, context: int = 0) -> None:
         super().__init__()
         self.dimension = dimension
         spline = Spline(self.BINS, self.BOUND)
         parts: list[Invertible] = []
         for moved in splits(dimension, layers):
-            parts += [Triangular(list(range(dimension))), Coupling(moved, spline, 0, width, 1)]
+            parts += [Triangular(list(range(dimension))), Coupling(moved, spline, context, width, 1)]
         self.flow = Composition(parts)
 
-    def log_density(self, latent: Tensor) -> Tensor:
-        base, log_det = self.flow(latent)
+    def log_density(self, latent: Tensor, context: Tensor | None = None) -> Tensor:
+        base, log_det = self.flow(latent, None, context)
         found: Tensor = standard_log_density(base) + log_det
         return found
 
-    def draw(self, size: int, generator: torch.Generator) -> Tensor:
+    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
         noise = torch.randn(size, self.dimension, generator=generator, device=generator.device)
-        return self.flow.inverse(noise)
+        return self.flow.inverse(noise, None, context)
 
 
-def prior_of(name: str, dimension: int, components: int, width: int, layers: int) -> Prior | None:
+def prior_of(name: str, dimension: int, components: int, width: int, layers: int, context: int = 0) -> Prior | None:
     """The learned prior called `name`, None for the Gaussian one, where nothing is learned."""
     if name == "flow":
-        return FlowPrior(dimension, width, layers)
-    return MixturePrior(dimension, components) if name == "mixture" else None
+        return FlowPrior(dimension, width, layers, context)
+    return MixturePrior(dimension, components, context) if name == "mixture" else None
