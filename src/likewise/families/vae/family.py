@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -26,7 +27,7 @@ from likewise.families.vae.bounds import (
 )
 from likewise.families.vae.heads import Heads
 from likewise.families.vae.hiding import hidden_entries
-from likewise.families.vae.priors import GaussianPrior, Prior, prior_of
+from likewise.families.vae.priors import GaussianPrior, Prior, normal, prior_of
 from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
 
@@ -47,6 +48,9 @@ VALIDATED = 4
 
 PRIOR_RATE, PRIOR_TURNS = 1e-2, 3
 """The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
+
+DEFENSIVE = 0.125
+"""The share of the latents of a score that the prior proposes."""
 
 SCORE_ROWS, SCORE_TILE = 4096, 64
 """Latents decoded together when records are scored, and records, at most."""
@@ -185,7 +189,7 @@ class VAEFamily(Family):
         assert isinstance(encoder, RecordEncoder)
         assert isinstance(decoder, RecordDecoder)
         self.encoder, self.decoder = encoder, decoder
-        self.gaussian = GaussianPrior(latent)
+        self.gaussian = GaussianPrior()
         context = CONTEXT if conditional else 0
         learned = prior_of(prior, latent, prior_components, prior_width, prior_layers, context)
         self.prior: Prior = learned or self.gaussian
@@ -330,6 +334,29 @@ class VAEFamily(Family):
         divergence = self.prior.log_density(rows, context).view(shape) - several.log_density(latent)
         return self._log_likelihood(batch, rows).view(shape) + beta * divergence
 
+    def _defensive_weights(self, batch: Batch, uniform: Tensor) -> Tensor:
+        """Log importance weights (B, S) of latents from noise (B, S, d + 1), some from the prior, most from q(z | x).
+
+        Whichever a latent came from, its proposal counts as the mixture of the two, in the shares of their numbers
+        (Veach and Guibas 1995; Owen and Zhou 2000): no weight exceeds S / S_prior times p(x | z), however narrow a
+        posterior the encoder tells.
+        """
+        several = self._posterior(batch, self._known(batch)).unsqueeze()
+        size = uniform.shape[1]
+        from_prior = int(DEFENSIVE * size)
+        latent = several.latent(normal(uniform[..., 1:]))
+        context = self._context(batch)
+        if from_prior:
+            some = None if context is None else context.repeat_interleave(from_prior, 0)
+            drawn = self.prior.transport(uniform[:, :from_prior].flatten(0, 1), some)
+            latent = torch.cat([drawn.view(len(batch), from_prior, -1), latent[:, from_prior:]], 1)
+        rows, every = latent.flatten(0, 1), None if context is None else context.repeat_interleave(size, 0)
+        prior = self.prior.log_density(rows, every).view(len(batch), size)
+        proposal = several.log_density(latent) + math.log1p(-from_prior / size)
+        if from_prior:
+            proposal = torch.logaddexp(proposal, prior + math.log(from_prior / size))
+        return self._log_likelihood(batch, rows).view(len(batch), size) + prior - proposal
+
     @torch.no_grad()
     def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
         """Bounds of log p in nats, in float64, from `score_importance_samples` latents a record.
@@ -348,12 +375,10 @@ class VAEFamily(Family):
         """Bounds of records in float64 whose labels are known where the decoder is told them."""
         precise = copy.deepcopy(self).double().eval()
         values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
-        shape = (self._score_samples, self._latent)
+        shape = (self._score_samples, self._latent + 1)
         for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
-            uniform = record_noise(tile.rows(slice(0, kept)), seed, shape)
-            noise = torch.special.ndtri(uniform.clamp(min=1e-300))[torch.arange(len(tile)).clamp(max=kept - 1)]
-            posterior = precise._posterior(tile, precise._known(tile))
-            log_weight = precise._log_weights(tile, posterior, noise.to(tile.values.device))
+            own = record_noise(tile.rows(slice(0, kept)), seed, shape).to(tile.values.device)
+            log_weight = precise._defensive_weights(tile, own[torch.arange(len(tile)).clamp(max=kept - 1)])
             values.append(log_mean_exp(log_weight)[:kept])
             errors.append(relative_error(log_weight)[:kept])
         scored = batch if self.labels is None else batch.hide(self.event.label_entries)
@@ -373,7 +398,7 @@ class VAEFamily(Family):
         parts = []
         for start in range(0, size, SAMPLE_TILE):
             labelled = self._labelled(min(SAMPLE_TILE, size - start), generator)
-            latent = prior.draw(len(labelled), generator, self._context(labelled))
+            latent = prior.draw(len(labelled), self._latent, generator, self._context(labelled))
             parts.append(self._emit(latent, labelled, generator))
         return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
 
@@ -432,7 +457,7 @@ class VAEFamily(Family):
     @torch.no_grad()
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         """Latents (size, d) from the prior."""
-        return self.prior.draw(size, generator, self._context(self._labelled(size, generator)))
+        return self.prior.draw(size, self._latent, generator, self._context(self._labelled(size, generator)))
 
 
 def _noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:

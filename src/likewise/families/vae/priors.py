@@ -27,25 +27,33 @@ class Prior(nn.Module, ABC):
         """log p(z | context), (N,)."""
 
     @abstractmethod
-    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
-        """Latents (size, d), one for each row of the context where it is given."""
+    def transport(self, uniform: Tensor, context: Tensor | None = None) -> Tensor:
+        """Latents (N, d) that uniform noise (N, d + 1) is sent to, one for each row of the context if there is one."""
+
+    def draw(self, size: int, dimension: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
+        """Latents (size, dimension)."""
+        shape = (size, dimension + 1)
+        uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+        return self.transport(uniform, context).float()
 
     def start(self, latent: Tensor) -> None:
         """Starts from encoded records (N, d)."""
 
 
+def normal(uniform: Tensor) -> Tensor:
+    """Standard normal noise from uniform noise in float64."""
+    noise: Tensor = torch.special.ndtri(uniform.clamp(min=1e-300))
+    return noise
+
+
 class GaussianPrior(Prior):
     """N(0, I), whatever the context."""
-
-    def __init__(self, dimension: int) -> None:
-        super().__init__()
-        self.dimension = dimension
 
     def log_density(self, latent: Tensor, context: Tensor | None = None) -> Tensor:
         return standard_log_density(latent)
 
-    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
-        return torch.randn(size, self.dimension, generator=generator, device=generator.device)
+    def transport(self, uniform: Tensor, context: Tensor | None = None) -> Tensor:
+        return normal(uniform[:, 1:])
 
 
 class MixturePrior(Prior):
@@ -85,15 +93,11 @@ class MixturePrior(Prior):
             logits = logits + self.told(context)
         return torch.log_softmax(logits, 1)
 
-    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
-        weight = self._log_weight(context).exp()
-        if len(weight) == 1:
-            chosen = torch.multinomial(weight[0], max(size, 1), replacement=True, generator=generator)[:size]
-        else:
-            chosen = torch.multinomial(weight, 1, generator=generator).squeeze(1)
-        noise = torch.randn(size, self.mean.shape[1], generator=generator, device=generator.device)
+    def transport(self, uniform: Tensor, context: Tensor | None = None) -> Tensor:
+        cumulative = self._log_weight(context).exp().double().cumsum(1)
+        chosen = (uniform[:, :1] * cumulative[:, -1:] > cumulative).sum(1).clamp(max=len(self.mean) - 1)
         scale = self.log_scale.clamp(min=self.LEAST_LOG_SCALE).exp()
-        return self.mean[chosen] + scale[chosen] * noise
+        return self.mean[chosen] + scale[chosen] * normal(uniform[:, 1:])
 
 
 class FlowPrior(Prior):
@@ -115,8 +119,8 @@ class FlowPrior(Prior):
         found: Tensor = standard_log_density(base) + log_det
         return found
 
-    def draw(self, size: int, generator: torch.Generator, context: Tensor | None = None) -> Tensor:
-        noise = torch.randn(size, self.dimension, generator=generator, device=generator.device)
+    def transport(self, uniform: Tensor, context: Tensor | None = None) -> Tensor:
+        noise = normal(uniform[:, 1:]).to(next(self.parameters()).dtype)
         return self.flow.inverse(noise, None, context)
 
 
