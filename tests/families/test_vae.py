@@ -43,6 +43,7 @@ IDENTITY = Real(MonotoneMap.affine(0.0, 1.0))
 PLANE = Event(Columns(), (Entry("a", Categorical(1), IDENTITY), Entry("b", Categorical(1), IDENTITY)))
 SIZES: dict[str, Any] = {
     "latent": 2,
+    "beta": 1.0,
     "width": 8,
     "hidden": 8,
     "layers": 1,

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Status
-from likewise.families.family import Family, LogProb, Player
+from likewise.families.family import Family, LogProb, Player, Settings
 from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
@@ -27,6 +27,7 @@ from likewise.families.vae.bounds import (
 )
 from likewise.families.vae.heads import Heads
 from likewise.families.vae.hiding import hidden_entries
+from likewise.families.vae.limits import check
 from likewise.families.vae.priors import GaussianPrior, Prior, normal, prior_of
 from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
@@ -46,7 +47,7 @@ LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
 
-PRIOR_RATE, PRIOR_TURNS = 1e-2, 3
+PRIOR_RATE, PRIOR_TURNS = 1e-2, 4
 """The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
 
 DEFENSIVE = 0.125
@@ -103,12 +104,12 @@ class VAEFamily(Family):
         self,
         event: Event,
         *,
-        latent: int = 32,
-        prior: Literal["gaussian", "mixture", "flow"] = "flow",
-        prior_components: int = 64,
+        latent: int = 16,
+        prior: Literal["gaussian", "mixture", "flow"] = "mixture",
+        prior_components: int = 256,
         prior_width: int = 64,
-        prior_layers: int = 8,
-        beta: float = 1.0,
+        prior_layers: int = 6,
+        beta: float = 0.6,
         free_bits: float = 0.0,
         warmup: int = 0,
         importance_samples: int = 1,
@@ -119,20 +120,14 @@ class VAEFamily(Family):
         components: int = 5,
         hidden_share: float = 0.1,
         conditional: bool = False,
-        width: int = 256,
-        hidden: int = 512,
+        width: int = 128,
+        hidden: int = 256,
         layers: int = 2,
         dropout: float = 0.0,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.0,
         ema_decay: float = 0.999,
     ) -> None:
-        for name, chosen, known in (
-            ("prior", prior, ("gaussian", "mixture", "flow")),
-            ("noise", noise, ("learned", "fixed")),
-        ):
-            if chosen not in known:
-                raise ValueError(f"{name} must be {' or '.join(map(repr, known))}, not {chosen!r}")
         sizes = {
             "latent": latent,
             "prior_components": prior_components,
@@ -145,36 +140,24 @@ class VAEFamily(Family):
             "hidden": hidden,
             "layers": layers,
         }
-        for name, size in sizes.items():
-            if type(size) is not int or size < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {size!r}")
-        if type(warmup) is not int or warmup < 0:
-            raise ValueError(f"warmup must be a whole number of steps, not {warmup!r}")
-        if beta < 0 or free_bits < 0 or weight_decay < 0:
-            raise ValueError("beta, free_bits and weight_decay must not be negative")
-        if not noise_scale > 0 or not learning_rate > 0:
-            raise ValueError("noise_scale and learning_rate must be positive")
-        if not 0 <= hidden_share <= 1 or not 0 <= dropout < 1 or not 0 <= ema_decay < 1:
-            raise ValueError("hidden_share lies in [0, 1], dropout and ema_decay in [0, 1)")
-        super().__init__(
-            event,
-            {
-                **sizes,
-                "prior": prior,
-                "beta": beta,
-                "free_bits": free_bits,
-                "warmup": warmup,
-                "doubly_reparameterised": doubly_reparameterised,
-                "noise": noise,
-                "noise_scale": noise_scale,
-                "hidden_share": hidden_share,
-                "conditional": conditional,
-                "dropout": dropout,
-                "learning_rate": learning_rate,
-                "weight_decay": weight_decay,
-                "ema_decay": ema_decay,
-            },
-        )
+        settings: Settings = {
+            **sizes,
+            "prior": prior,
+            "beta": beta,
+            "free_bits": free_bits,
+            "warmup": warmup,
+            "doubly_reparameterised": doubly_reparameterised,
+            "noise": noise,
+            "noise_scale": noise_scale,
+            "hidden_share": hidden_share,
+            "conditional": conditional,
+            "dropout": dropout,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "ema_decay": ema_decay,
+        }
+        check(settings, tuple(sizes))
+        super().__init__(event, settings)
         self._latent, self._samples, self._score_samples = latent, importance_samples, score_importance_samples
         self._beta, self._free_bits, self._warmup, self._hidden_share = beta, free_bits, warmup, hidden_share
         self._doubly = doubly_reparameterised
@@ -323,7 +306,7 @@ class VAEFamily(Family):
             found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
         return found
 
-    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float = 1.0) -> Tensor:
+    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float = 0.6) -> Tensor:
         """log p(x | z) + beta (log p(z) - log q(z | x)) (B, S) at the latents that `noise` (B, S, d) makes of q."""
         several = posterior.unsqueeze()
         latent = several.latent(noise)

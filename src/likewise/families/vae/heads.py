@@ -61,8 +61,8 @@ class Heads:
         self.quantised = [i for i in values if isinstance(event.all[i].value, Quantised)]
         self.real = [i for i in values if i not in set(self.quantised)]
         self._each = 3 * components if self._learned else 1
-        self._values_from = at
-        self.size = at + len(values) * self._each
+        self._values_size = len(values) * self._each
+        self.size = at + self._values_size
         self._code_start = {i: g.start + k * g.room for g in self.groups for k, i in enumerate(g.entries)}
         self._value_start = {i: at + k * self._each for k, i in enumerate([*self.quantised, *self.real])}
         # Where the column of an entry stands among the columns of groups, and of values; one of zeros comes last.
@@ -105,21 +105,23 @@ class Heads:
         `raw` (N, size) has as many rows as `batch`.
         """
         zero = raw.new_zeros(len(raw), 1)
-        codes = torch.cat([*(self._codes(group, raw, batch.codes) for group in self.groups), zero], 1)
-        out = codes[:, self._code_column]
+        # Split, not sliced: the gradient of the parts is put together once.
+        *logits, values = raw.split([*(len(group.entries) * group.room for group in self.groups), self._values_size], 1)
+        found = [self._codes(group, part, batch.codes) for group, part in zip(self.groups, logits, strict=True)]
+        out = torch.cat([*found, zero], 1)[:, self._code_column]
         if self._value_start:
-            values = torch.cat([*self._values(raw, batch), zero], 1)
-            out = out + values[:, self._value_column]
+            out = out + torch.cat([*self._values(values, batch), zero], 1)[:, self._value_column]
         return out
 
     def _codes(self, group: CodeGroup, raw: Tensor, codes: Tensor) -> Tensor:
-        """log-probabilities (N, n) of the codes of a group."""
+        """log-probabilities (N, n) of the codes of a group, from its outputs."""
         n, members = len(group.entries), [self.event.all[i] for i in group.entries]
-        logits = raw[:, group.start : group.start + n * group.room].view(len(raw), n, group.room)
+        logits = raw.reshape(len(raw), n, group.room)
         # What is neither a code nor one that was seen in training takes no part.
         seen = torch.tensor([e.code.size - (e.unseen is not None) for e in members], device=raw.device)
         places = torch.arange(group.room, device=raw.device)
-        log_codes = torch.log_softmax(logits.masked_fill(places >= seen.unsqueeze(1), -torch.inf), -1)
+        nothing = torch.where(places >= seen.unsqueeze(1), -torch.inf, 0.0).to(raw.dtype)
+        log_codes = torch.log_softmax(logits + nothing, -1)
         mine = codes[:, group.entries]
         out = log_codes.gather(-1, mine.unsqueeze(-1)).squeeze(-1)
         reserved = [e.reserved if e.unseen is not None else 0.0 for e in members]
@@ -131,15 +133,15 @@ class Heads:
         return torch.where(mine == seen, other, out + kept)
 
     def _values(self, raw: Tensor, batch: Batch) -> list[Tensor]:
-        """log-probabilities (N, n) of quantised values and of real ones, 0 where they are absent."""
-        q = len(self.quantised)
-        outputs = raw[:, self._values_from :].view(len(raw), -1, self._each)
+        """log-probabilities (N, n) of quantised values and of real ones, 0 where absent, from their outputs."""
+        sizes = [len(self.quantised), len(self.real)]
+        of_cells, of_reals = raw.reshape(len(raw), sum(sizes), self._each).split(sizes, 1)
         found = []
         if self.quantised:
             at = self.quantised
-            found.append(self.reader(outputs[:, :q]).log_mass(batch.lower[:, at], batch.width[:, at]))
+            found.append(self.reader(of_cells).log_mass(batch.lower[:, at], batch.width[:, at]))
         if self.real:
             at = self.real
-            found.append(self.reader(outputs[:, q:]).log_density(batch.lower[:, at]) + batch.width[:, at].log())
+            found.append(self.reader(of_reals).log_density(batch.lower[:, at]) + batch.width[:, at].log())
         parts = zip(found, [at for at in (self.quantised, self.real) if at], strict=True)
         return [torch.where(batch.codes[:, at] == 0, part, torch.zeros_like(part)) for part, at in parts]
