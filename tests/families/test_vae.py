@@ -204,7 +204,7 @@ def test_free_bits_hold_up_the_dimensions_below_them() -> None:
 def loss(batch: Batch, turns: int = 0, **settings: Any) -> float:
     family = wild(DISCRETE, hidden_share=0.0, **settings).train()
     family.load_learner_state({"turns": torch.tensor(turns)})
-    return float(family(batch.to(dtype=torch.float32), "model", torch.Generator().manual_seed(1)))
+    return float(family(batch.to(dtype=torch.float32), "model", torch.Generator().manual_seed(1)).detach())
 
 
 def test_beta_weighs_the_divergence_and_the_warm_up_lets_it_grow() -> None:

@@ -93,9 +93,10 @@ def families() -> tuple[FamilyCard, ...]:
     Examples
     --------
     >>> import likewise as lw
-    >>> [(card.name, card.likelihood, card.scores) for card in lw.families()]
-    [('autoregressive', 'explicit', True), ('bayesian_network', 'explicit', True), ('gan', 'implicit', False), \
-('vae', 'explicit', True)]
+    >>> [card.name for card in lw.families() if card.likelihood == "implicit"]
+    ['gan']
+    >>> [card.name for card in lw.families() if card.scores and card.encodes]
+    ['flow', 'vae']
     """
     cards = []
     for name in FAMILIES:
@@ -132,6 +133,6 @@ def estimators_with(protocol: type) -> tuple[str, ...]:
     Examples
     --------
     >>> estimators_with(Density)
-    ('Autoregressive', 'BayesianNetwork')
+    ('Autoregressive', 'BayesianNetwork', 'Flow', 'VAE')
     """
     return tuple(ESTIMATORS[name][1] for name in families_with(protocol))
