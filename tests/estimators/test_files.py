@@ -112,7 +112,7 @@ def test_hostile_contents_with_an_honest_checksum_are_refused(model_file, tmp_pa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"family": "flow"}, "unknown family 'flow'"),
+        ({"family": "oracle"}, "unknown family 'oracle'"),
         ({"family": ["autoregressive"]}, "unknown family"),
         ({"domain": {"name": "os", "description": {}}}, "unknown domain 'os'"),
         ({"settings": []}, "settings"),
