@@ -16,6 +16,7 @@ from likewise.estimators.family_checks import check_family
 from likewise.estimators.flow import Flow
 from likewise.estimators.gan import GAN
 from likewise.estimators.taxonomy import ESTIMATORS
+from likewise.estimators.vae import VAE
 from likewise.events import Categorical, Entry, Event, Grid, Quantised
 from likewise.families.registry import FAMILIES, family_class
 from likewise.mathematics.monotone import MonotoneMap
@@ -25,6 +26,16 @@ FAST = {
     "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
     "flow": Flow(blocks=1, width=8, layers=1, bins=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
+    "vae": VAE(
+        latent=3,
+        width=8,
+        hidden=16,
+        layers=1,
+        components=2,
+        prior_components=3,
+        score_importance_samples=4,
+        max_steps=6,
+    ),
 }
 """Of each family, an estimator that fits in a moment."""
 
@@ -42,6 +53,16 @@ SETTINGS = {
         "importance_samples": 2,
     },
     "gan": {"width": 8, "layers": 1, "critic_width": 8, "critic_layers": 1, "latent": 4, "candidates": 2},
+    "vae": {
+        "latent": 3,
+        "width": 8,
+        "hidden": 16,
+        "layers": 1,
+        "components": 2,
+        "prior_width": 4,
+        "prior_layers": 2,
+        "score_importance_samples": 4,
+    },
 }
 
 

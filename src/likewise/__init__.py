@@ -34,6 +34,7 @@ _HOMES = {
     "Scores": "likewise.events",
     "Table": "likewise.domains.table",
     "TrainingDiverged": "likewise.errors",
+    "VAE": "likewise.estimators.vae",
     "check_generative": "likewise.estimators.checks",
     "compare": "likewise.board.comparison",
     "families": "likewise.estimators.taxonomy",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from likewise.estimators.gan import GAN as GAN
     from likewise.estimators.generative import Generative as Generative
     from likewise.estimators.taxonomy import families as families
+    from likewise.estimators.vae import VAE as VAE
     from likewise.events import Scores as Scores
     from likewise.tasks.representation import LatentReport as LatentReport
     from likewise.tasks.representation import latent_report as latent_report

@@ -20,6 +20,7 @@ MODELS = {
     "autoregressive": lw.Autoregressive(width=4, hidden=8, layers=2, components=2, max_steps=2, random_state=0),
     "bayesian_network": lw.BayesianNetwork(structure="chow_liu", conditionals="trees", max_bins=4, random_state=0),
     "gan": lw.GAN(width=4, layers=1, critic_width=4, critic_layers=1, latent=2, max_steps=2, random_state=0),
+    "vae": lw.VAE(latent=2, width=4, hidden=4, layers=1, components=2, prior_components=2, max_steps=2, random_state=0),
 }
 
 
@@ -111,7 +112,7 @@ def test_hostile_contents_with_an_honest_checksum_are_refused(model_file, tmp_pa
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"family": "flow"}, "unknown family 'flow'"),
+        ({"family": "oracle"}, "unknown family 'oracle'"),
         ({"family": ["autoregressive"]}, "unknown family"),
         ({"domain": {"name": "os", "description": {}}}, "unknown domain 'os'"),
         ({"settings": []}, "settings"),

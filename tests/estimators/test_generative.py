@@ -22,6 +22,7 @@ FAST = {
     "autoregressive": lw.Autoregressive(width=8, hidden=16, layers=1, components=2, max_steps=4, random_state=0),
     "bayesian_network": lw.BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4, random_state=0),
     "gan": lw.GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, max_steps=4, random_state=0),
+    "vae": lw.VAE(latent=3, width=8, hidden=8, layers=1, components=2, prior_components=3, max_steps=4, random_state=0),
 }
 
 

@@ -19,6 +19,7 @@ ESTIMATORS = MappingProxyType(
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
         "flow": ("likewise.estimators.flow", "Flow"),
         "gan": ("likewise.estimators.gan", "GAN"),
+        "vae": ("likewise.estimators.vae", "VAE"),
     }
 )
 """Family name -> the module and the class of its estimator."""
@@ -47,6 +48,13 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "maximum likelihood by gradients",
         ),
         "gan": ("implicit", "none", "one pass", "none", "two players, by gradients"),
+        "vae": (
+            "explicit",
+            "a lower bound",
+            "one pass",
+            "none",
+            "a bound of the likelihood, by gradients",
+        ),
     }
 )
 
@@ -85,8 +93,10 @@ def families() -> tuple[FamilyCard, ...]:
     Examples
     --------
     >>> import likewise as lw
-    >>> [(card.name, card.likelihood, card.scores) for card in lw.families()]
-    [('autoregressive', 'explicit', True), ('bayesian_network', 'explicit', True), ('gan', 'implicit', False)]
+    >>> [card.name for card in lw.families() if card.likelihood == "implicit"]
+    ['gan']
+    >>> [card.name for card in lw.families() if card.scores and card.encodes]
+    ['flow', 'vae']
     """
     cards = []
     for name in FAMILIES:
@@ -123,6 +133,6 @@ def estimators_with(protocol: type) -> tuple[str, ...]:
     Examples
     --------
     >>> estimators_with(Density)
-    ('Autoregressive', 'BayesianNetwork')
+    ('Autoregressive', 'BayesianNetwork', 'Flow', 'VAE')
     """
     return tuple(ESTIMATORS[name][1] for name in families_with(protocol))

@@ -13,6 +13,7 @@ FAMILIES = MappingProxyType(
         "bayesian_network": ("likewise.families.bayesian_network.family", "BayesianNetworkFamily"),
         "flow": ("likewise.families.flow.family", "FlowFamily"),
         "gan": ("likewise.families.gan.family", "GANFamily"),
+        "vae": ("likewise.families.vae.family", "VAEFamily"),
     }
 )
 """Name -> the module and the class of the family."""

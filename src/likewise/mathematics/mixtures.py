@@ -24,7 +24,7 @@ def logistic_log_mass(start: Tensor, length: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LogisticMixture:
-    """sum_k w_k Logistic(location_k, exp(log_scale_k)), one mixture a row; all parts (B, K).
+    """sum_k w_k Logistic(location_k, exp(log_scale_k)), one mixture a row; all parts (..., K).
 
     Examples
     --------
@@ -39,7 +39,7 @@ class LogisticMixture:
 
     @staticmethod
     def from_raw(raw: Tensor, least_log_scale: float) -> LogisticMixture:
-        """A mixture from unconstrained numbers (B, 3 K): weights, locations, scales."""
+        """A mixture from unconstrained numbers (..., 3 K): weights, locations, scales."""
         weight, location, log_scale = raw.chunk(3, dim=-1)
         # Scales above e^3 normal scores mean nothing; the soft floor keeps a density from collapsing on one value.
         log_scale = least_log_scale + F.softplus(log_scale - least_log_scale).clamp(max=3.0 - least_log_scale)
@@ -49,12 +49,12 @@ class LogisticMixture:
         return (z.unsqueeze(-1) - self.location) * torch.exp(-self.log_scale)
 
     def log_density(self, z: Tensor) -> Tensor:
-        """log f(z) of (B,) points."""
+        """log f(z) of points (...)."""
         a = self._standard(z)
         return torch.logsumexp(self.log_weight + F.logsigmoid(a) + F.logsigmoid(-a) - self.log_scale, -1)
 
     def log_mass(self, lower: Tensor, width: Tensor) -> Tensor:
-        """log of the mass of the cells [lower, lower + width], both (B,)."""
+        """log of the mass of the cells [lower, lower + width], both (...)."""
         length = width.unsqueeze(-1) * torch.exp(-self.log_scale)
         return torch.logsumexp(self.log_weight + logistic_log_mass(self._standard(lower), length), -1)
 
@@ -73,7 +73,7 @@ class LogisticMixture:
     def draw(self, uniform: Tensor, intervals: Tensor | None = None) -> Tensor:
         """Draws (B,) float64 by inversion of `uniform` (B, 2) noise, within a union of intervals where it is given."""
         if intervals is None:
-            intervals = _whole_line(uniform)
+            intervals = whole_line(uniform)
         pieces = self._log_pieces(intervals)
         cumulative = torch.softmax(pieces.flatten(1), 1).double().cumsum(1)
         chosen = (uniform[:, :1].double() * cumulative[:, -1:] > cumulative).sum(1).clamp(max=cumulative.shape[1] - 1)
@@ -86,6 +86,18 @@ class LogisticMixture:
             intervals[row, p].double(),
         )
 
+    def median(self) -> Tensor:
+        """The medians, float64, by bisection: they lie between the least and the greatest of the locations."""
+        weight, location, scale = (
+            part.double() for part in (self.log_weight.exp(), self.location, self.log_scale.exp())
+        )
+        low, high = location.amin(-1), location.amax(-1)
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            below = (weight * torch.sigmoid((middle.unsqueeze(-1) - location) / scale)).sum(-1) < 0.5
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return 0.5 * (low + high)
+
     def nodes(self, size: int, intervals: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Points (B, N) and log weights (B, N) of a quadrature against the mixture restricted to the intervals.
 
@@ -93,8 +105,8 @@ class LogisticMixture:
         Gauss-Legendre nodes in u, so that a narrow component costs no more points than a wide one.
         """
         if intervals is None:
-            intervals = _whole_line(self.location)
-        u, weight = (part.to(self.location.device) for part in _gauss_legendre(size))
+            intervals = whole_line(self.location)
+        u, weight = (part.to(self.location.device) for part in gauss_legendre(size))
         pieces = self._log_pieces(intervals).double()
         shape = (*pieces.shape, size)
         z = _within(
@@ -106,7 +118,8 @@ class LogisticMixture:
         return z.flatten(1), (pieces.unsqueeze(-1) + weight.log()).flatten(1)
 
 
-def _whole_line(like: Tensor) -> Tensor:
+def whole_line(like: Tensor) -> Tensor:
+    """The one interval (B, 1, 2) that holds everything, for as many rows as `like` has."""
     return torch.tensor([[-EDGE, EDGE]], dtype=like.dtype, device=like.device).expand(len(like), 1, 2)
 
 
@@ -123,6 +136,7 @@ def _within(uniform: Tensor, location: Tensor, scale: Tensor, interval: Tensor) 
 
 
 @cache
-def _gauss_legendre(size: int) -> tuple[Tensor, Tensor]:
+def gauss_legendre(size: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights (size,) of the Gauss-Legendre rule on [0, 1], float64."""
     nodes, weights = np.polynomial.legendre.leggauss(size)
     return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)

@@ -16,7 +16,7 @@ def log_density(z: Tensor) -> Tensor:
 
 
 def log_mass(low: Tensor, high: Tensor) -> Tensor:
-    """log(Phi(high) - Phi(low)) in float64; minus infinity where `high <= low`.
+    """log(Phi(high) - Phi(low)) in float64, with gradients that are numbers; minus infinity where `high <= low`.
 
     Examples
     --------
@@ -30,13 +30,15 @@ def log_mass(low: Tensor, high: Tensor) -> Tensor:
     low, high = low.double(), high.double()
     flip = low + high > 0  # the left tail keeps its digits, the right one does not
     a, b = torch.where(flip, -high, low), torch.where(flip, -low, high)
-    log_b = torch.special.log_ndtr(b)
-    wide = log_b + torch.log(-torch.expm1((torch.special.log_ndtr(a) - log_b).clamp(max=0.0)))
-    # Narrow intervals: phi(m) h (1 + h^2 (m^2 - 1) / 24), next term below 1e-11 of the mass.
     middle, h = 0.5 * (a + b), b - a
+    is_narrow = h * (1 + middle.abs()) < 1e-2
+    # What is not used must have a gradient all the same: there an interval of length one stands in.
+    log_b, log_a = torch.special.log_ndtr(b), torch.special.log_ndtr(torch.where(is_narrow, b - 1, a))
+    wide = log_b + torch.log(-torch.expm1((log_a - log_b).clamp(max=0.0)))
+    # Narrow intervals: phi(m) h (1 + h^2 (m^2 - 1) / 24), next term below 1e-11 of the mass.
     series = (h * h * (middle * middle - 1) / 24).clamp(-0.5, 0.5)
     narrow = log_density(middle) + h.clamp(min=1e-300).log() + torch.log1p(series)
-    mass = torch.where(h * (1 + middle.abs()) < 1e-2, narrow, wide)
+    mass = torch.where(is_narrow, narrow, wide)
     return torch.where(h > 0, mass, torch.full_like(mass, float("-inf")))
 
 

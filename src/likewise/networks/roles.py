@@ -10,8 +10,9 @@ from likewise.errors import NotSupported
 from likewise.events import Columns, Grid, Layout, Sequence
 from likewise.networks.dense import DenseCritic, DenseGenerator
 from likewise.networks.prefix import PrefixNetwork
+from likewise.networks.records import RecordDecoder, RecordEncoder
 
-Role = Literal["causal", "generator", "critic"]
+Role = Literal["causal", "generator", "critic", "encoder", "decoder"]
 
 ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("causal", Columns): PrefixNetwork,
@@ -23,6 +24,12 @@ ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("critic", Columns): DenseCritic,
     ("critic", Grid): DenseCritic,
     ("critic", Sequence): DenseCritic,
+    ("encoder", Columns): RecordEncoder,
+    ("encoder", Grid): RecordEncoder,
+    ("encoder", Sequence): RecordEncoder,
+    ("decoder", Columns): RecordDecoder,
+    ("decoder", Grid): RecordDecoder,
+    ("decoder", Sequence): RecordDecoder,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
-from likewise.families.autoregressive.conditionals import EntryConditional, output_sizes
 from likewise.families.autoregressive.marginals import Marginals
 from likewise.families.autoregressive.walk import Walker, evidence_first, is_exact, patterns, recombine
+from likewise.families.entry import EntryConditional, output_sizes, starting_outputs
 from likewise.families.family import Draws, Family, LogProb, Player
+from likewise.families.tiles import padded
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.roles import network
 
@@ -122,19 +123,9 @@ class AutoregressiveFamily(Family):
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
         """Starts every conditional at its marginal: code frequencies, and components spread over the normal scores."""
-        bias = torch.zeros_like(self.network.output_bias)
-        for i, entry in enumerate(self.event.all):
-            part = bias[self.network.outputs(i)]
-            codes = entry.code.size if entry.code.size > 1 else 0
-            if codes:
-                seen = train.codes[:, i][train.status[:, i] == Status.OBSERVED]
-                part[:codes] = (torch.bincount(seen, minlength=codes).to(part) + 0.5).log()
-            if entry.value is not None:
-                _, location, log_scale = part[codes:].chunk(3)
-                location.copy_(torch.linspace(-2.2, 2.2, self.components))
-                log_scale.fill_(-1.2)  # neighbours overlap
+        bias = [starting_outputs(self.event, i, train, self.components) for i in range(len(self.event))]
         with torch.no_grad():
-            self.network.output_bias.copy_(bias)
+            self.network.output_bias.copy_(torch.cat(bias))
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
         """The mean negative log-likelihood of a minibatch in nats, each record in an order of its own."""
@@ -218,7 +209,7 @@ class AutoregressiveFamily(Family):
         for status, rows in patterns(batch):
             part = batch.rows(rows)
             if not bool(status.any()):
-                values[rows] = torch.cat([precise._mixture(tile)[:kept] for tile, kept in _padded(part, self._tile())])
+                values[rows] = torch.cat([precise._mixture(tile)[:kept] for tile, kept in padded(part, self._tile())])
                 continue
             answer = Marginals(precise.event, precise.network, precise.orders).log_prob(part, seed)
             values[rows], errors[rows] = answer.values, answer.standard_error
@@ -310,11 +301,3 @@ def _ranks(order: tuple[int, ...]) -> list[int]:
     for rank, i in enumerate(order):
         ranks[i] = rank
     return ranks
-
-
-def _padded(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
-    """The batch in tiles of exactly `size` records, the last one filled up, and how many of each are meant."""
-    for tile in batch.tiles(size):
-        kept = len(tile)
-        index = torch.arange(size, device=batch.codes.device).clamp(max=kept - 1)
-        yield tile.rows(index), kept

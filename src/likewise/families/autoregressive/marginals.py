@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event, Quantised, Status
-from likewise.families.autoregressive.conditionals import MOST_CELLS, NODES
 from likewise.families.autoregressive.walk import Walker
+from likewise.families.entry import MOST_CELLS, NODES
 from likewise.families.family import LogProb
 from likewise.families.noise import record_noise
 from likewise.networks.prefix import PrefixNetwork

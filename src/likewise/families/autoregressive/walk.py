@@ -10,7 +10,7 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
-from likewise.families.autoregressive.conditionals import EntryConditional
+from likewise.families.entry import EntryConditional
 from likewise.networks.prefix import PrefixNetwork
 
 LEAST_EFFECTIVE = 10.0

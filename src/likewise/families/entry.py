@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log, log1p
 
 import torch
 from torch import Tensor
 
-from likewise.events import Entry, Event, Quantised, Restriction
+from likewise.events import Batch, Entry, Event, Quantised, Restriction, Status
+from likewise.mathematics.gaussians import Gaussian
 from likewise.mathematics.mixtures import LogisticMixture
 
 LEAST_LOG_SCALE = -7.0
@@ -19,6 +21,30 @@ MOST_CELLS = 512
 
 NODES = 24
 """Quadrature nodes for each mixture component."""
+
+
+ValueReader = Callable[[Tensor], LogisticMixture | Gaussian]
+"""How the outputs that a network gave for a value become its distribution."""
+
+
+def logistic_values(raw: Tensor) -> LogisticMixture:
+    """A logistic mixture from its 3 K outputs (..., 3 K)."""
+    return LogisticMixture.from_raw(raw, LEAST_LOG_SCALE)
+
+
+def starting_outputs(event: Event, index: int, train: Batch, components: int) -> Tensor:
+    """Outputs (n,) at which an entry has its marginal: code frequencies, components spread over the normal scores."""
+    entry, parts = event.all[index], []
+    if entry.code.size > 1:
+        seen = train.codes[:, index][train.status[:, index] == Status.OBSERVED]
+        parts.append((torch.bincount(seen, minlength=entry.code.size).float() + 0.5).log())
+    if entry.value is not None:
+        device = train.codes.device
+        spread = torch.linspace(-2.2, 2.2, components, device=device) if components > 1 else torch.zeros(1).to(device)
+        # Neighbours overlap; one alone has the spread of a standard normal.
+        scale = torch.full_like(spread, -1.2 if components > 1 else -0.6)
+        parts += [torch.zeros_like(spread), spread, scale]
+    return torch.cat(parts) if parts else torch.zeros(0)
 
 
 def output_sizes(event: Event, components: int) -> tuple[int, ...]:
@@ -39,16 +65,17 @@ class Branches:
 
 
 class EntryConditional:
-    """p(entry | context) for a batch of contexts, from the outputs (B, n) that a network gave for it."""
+    """p(entry | context) for a batch of contexts, from the outputs (B, n) that a network gave for it.
 
-    def __init__(self, event: Event, index: int, raw: Tensor) -> None:
+    The outputs are logits of the codes, where there are several, and then whatever `values` reads a distribution from.
+    """
+
+    def __init__(self, event: Event, index: int, raw: Tensor, values: ValueReader = logistic_values) -> None:
         self._event, self._index, self._size = event, index, len(raw)
         self.entry: Entry = event.all[index]
         codes = self.entry.code.size if self.entry.code.size > 1 else 0
         self.log_codes = self._log_codes(raw[:, :codes]) if codes else raw.new_zeros(len(raw), 1)
-        self.mixture = (
-            LogisticMixture.from_raw(raw[:, codes:], LEAST_LOG_SCALE) if self.entry.value is not None else None
-        )
+        self.mixture = values(raw[:, codes:]) if self.entry.value is not None else None
 
     def _log_codes(self, logits: Tensor) -> Tensor:
         if self.entry.unseen is None:
@@ -102,6 +129,15 @@ class EntryConditional:
             torch.where(present, lower, zero),
             torch.where(present, width, zero + 1),
         )
+
+    def most_probable(self) -> tuple[Tensor, Tensor]:
+        """The most probable code (B,), never one that was not seen, and the median value (B,) float64 in its cell."""
+        log_codes = self.log_codes if self.entry.unseen is None else self.log_codes[:, :-1]
+        codes = log_codes.argmax(1)
+        if self.mixture is None:
+            return codes, torch.zeros_like(codes, dtype=torch.float64)
+        values = self._event.measure(self._index, self.mixture.median())[0]
+        return codes, torch.where(codes == 0, values, torch.zeros_like(values))
 
     def branches(self, allowed: Restriction | None = None) -> Branches:
         """Every state of the entry: each code, each cell of a short grid, quadrature nodes of other values."""

@@ -1,0 +1,452 @@
+"""The variational autoencoder: settings, learning by bounds of the likelihood, and the public questions."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from likewise.errors import NotSupported
+from likewise.events import Batch, Event, Status
+from likewise.families.family import Family, LogProb, Player, Settings
+from likewise.families.labels import LabelMarginal
+from likewise.families.noise import record_noise
+from likewise.families.tiles import padded
+from likewise.families.vae.bounds import (
+    Posterior,
+    doubly_reparameterised,
+    log_mean_exp,
+    relative_error,
+    standard_log_density,
+    with_free_bits,
+)
+from likewise.families.vae.heads import Heads
+from likewise.families.vae.hiding import hidden_entries
+from likewise.families.vae.limits import check
+from likewise.families.vae.priors import GaussianPrior, Prior, normal, prior_of
+from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
+from likewise.networks.roles import network
+
+CONTEXT = 16
+"""Numbers by which a prior is told labels."""
+
+ACTIVE = 0.01
+"""A latent dimension is active where its posterior mean varies by more over records (Burda et al. 2016)."""
+
+WATCHED = 50
+"""Active dimensions are counted over at least so many records."""
+
+LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
+"""Posteriors are neither narrower nor wider."""
+
+VALIDATED = 4
+"""Latents a held-out record in a validation, at least."""
+
+PRIOR_RATE, PRIOR_TURNS = 1e-2, 4
+"""The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
+
+DEFENSIVE = 0.125
+"""The share of the latents of a score that the prior proposes."""
+
+SCORE_ROWS, SCORE_TILE = 4096, 64
+"""Latents decoded together when records are scored, and records, at most."""
+
+SAMPLE_TILE = 8192
+
+
+class VAEFamily(Family):
+    """p(x) = integral of p(z) prod_i p(x_i | z), learned through q(z | x), a Gaussian whose parts a network tells.
+
+    The bound of training is E_q[log p(x | z)] - beta KL(q || N(0, I)) (Kingma and Welling 2014; Higgins et al. 2017),
+    or with `importance_samples` above one that of Burda et al. (2016). A share of the training records has a random
+    part hidden, so that the encoder also answers for partial evidence.
+
+    With another prior than the Gaussian one, a second player fits it to the latents of encoded records (two stages in
+    one fit: Dai and Wipf 2019): scores and samples use it, `sample_borrowed` uses the Gaussian.
+
+    Parameters
+    ----------
+    event : Event
+    latent : int
+        Dimensions of the latent space.
+    prior : "gaussian", "mixture" or "flow"
+    prior_components, prior_width, prior_layers : int
+        Gaussians of the mixture; units of the networks of the flow, and its coupling layers.
+    beta, free_bits, warmup : float, float, int
+        Weight of the divergence; nats below which a dimension is not pushed to the prior; steps over which the weight
+        grows from zero.
+    importance_samples : int
+        Latents a record in training; above one, the importance-weighted bound.
+    doubly_reparameterised : bool
+        Whether its gradients for the encoder are those of Tucker et al. (2019).
+    score_importance_samples : int
+        Latents a record in scores.
+    noise : "learned" or "fixed"
+        Values are logistic mixtures of `components`, or Gaussian with standard deviation `noise_scale` in model units:
+        the decoder of the squared error.
+    hidden_share : float
+        The share of training records of which a part is hidden.
+    conditional : bool
+        Learns p(entries | labels): labels are told to encoder, decoder and prior, and are not scored.
+    width, hidden, layers, dropout : size and regularisation of the networks
+    learning_rate, weight_decay, ema_decay : float
+        Of AdamW, and of the average of weights.
+    """
+
+    name = "vae"
+
+    def __init__(
+        self,
+        event: Event,
+        *,
+        latent: int = 16,
+        prior: Literal["gaussian", "mixture", "flow"] = "mixture",
+        prior_components: int = 256,
+        prior_width: int = 64,
+        prior_layers: int = 6,
+        beta: float = 0.6,
+        free_bits: float = 0.0,
+        warmup: int = 0,
+        importance_samples: int = 1,
+        doubly_reparameterised: bool = True,
+        score_importance_samples: int = 64,
+        noise: Literal["learned", "fixed"] = "learned",
+        noise_scale: float = 0.1,
+        components: int = 5,
+        hidden_share: float = 0.1,
+        conditional: bool = False,
+        width: int = 128,
+        hidden: int = 256,
+        layers: int = 2,
+        dropout: float = 0.0,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.0,
+        ema_decay: float = 0.999,
+    ) -> None:
+        sizes = {
+            "latent": latent,
+            "prior_components": prior_components,
+            "prior_width": prior_width,
+            "prior_layers": prior_layers,
+            "importance_samples": importance_samples,
+            "score_importance_samples": score_importance_samples,
+            "components": components,
+            "width": width,
+            "hidden": hidden,
+            "layers": layers,
+        }
+        settings: Settings = {
+            **sizes,
+            "prior": prior,
+            "beta": beta,
+            "free_bits": free_bits,
+            "warmup": warmup,
+            "doubly_reparameterised": doubly_reparameterised,
+            "noise": noise,
+            "noise_scale": noise_scale,
+            "hidden_share": hidden_share,
+            "conditional": conditional,
+            "dropout": dropout,
+            "learning_rate": learning_rate,
+            "weight_decay": weight_decay,
+            "ema_decay": ema_decay,
+        }
+        check(settings, tuple(sizes))
+        super().__init__(event, settings)
+        self._latent, self._samples, self._score_samples = latent, importance_samples, score_importance_samples
+        self._beta, self._free_bits, self._warmup, self._hidden_share = beta, free_bits, warmup, hidden_share
+        self._doubly = doubly_reparameterised
+        self._turns = 0
+        self._remarks: list[str] = []
+        self.labels = LabelMarginal(event) if conditional else None
+        given = event.label_entries if conditional else ()
+        self.heads = Heads(event, range(len(event) - len(given)), components, noise, noise_scale)
+        encoder = network("encoder", event.layout)(event, 2 * latent, width, hidden, layers, dropout)
+        sizes_of = (latent, self.heads.size, width, hidden, layers, dropout)
+        decoder = network("decoder", event.layout)(event, *sizes_of, given)
+        assert isinstance(encoder, RecordEncoder)
+        assert isinstance(decoder, RecordDecoder)
+        self.encoder, self.decoder = encoder, decoder
+        self.gaussian = GaussianPrior()
+        context = CONTEXT if conditional else 0
+        learned = prior_of(prior, latent, prior_components, prior_width, prior_layers, context)
+        self.prior: Prior = learned or self.gaussian
+        # What the prior is told of the labels.
+        self.told = EntryEmbedding(event, given, CONTEXT) if conditional and learned is not None else None
+
+    # ------------------------------------------------------------------------------------------------------- learning
+
+    def players(self) -> list[Player]:
+        """Encoder and decoder together; and the prior, which learns from the averaged encoder."""
+        settings = self.settings
+        rate, decay = settings["learning_rate"], settings["ema_decay"]
+        parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        found = [Player("model", parameters, rate, weight_decay=settings["weight_decay"], ema_decay=decay)]
+        if self.prior is not self.gaussian:
+            own = [*self.prior.parameters(), *(() if self.told is None else self.told.parameters())]
+            found.append(Player("prior", own, PRIOR_RATE, ema_decay=decay, late_steps=PRIOR_TURNS, against=("model",)))
+        return found
+
+    def prepare(self, train: Batch, generator: torch.Generator) -> None:
+        """Starts every head at its marginal and the posteriors near the prior."""
+        with torch.no_grad():
+            self.decoder.leave.bias.copy_(self.heads.starting_outputs(train))
+            if self.labels is not None:
+                self.labels.prepare(train)
+            rows = torch.randperm(len(train), generator=generator, device=generator.device)[:2048]
+            some = train.rows(rows)
+            posterior = self._posterior(some, self._known(some))
+            noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
+            self.prior.start(posterior.latent(noise))
+
+    def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
+        """The loss of a player on a minibatch, in nats a record."""
+        known = self._known(batch)
+        if player == "prior":
+            with torch.no_grad():
+                posterior = self._posterior(batch, known)
+                latent = posterior.latent(_noise(posterior.mean.shape, generator))
+            found: Tensor = self.prior.log_density(latent, self._context(batch))
+            return -found.mean()
+        shown = known & ~self._hidden(batch, generator)
+        posterior = self._posterior(batch, shown, generator)
+        weight = self._beta * (min(1.0, (self._turns + 1) / self._warmup) if self._warmup else 1.0)
+        if self.training:
+            self._turns += 1
+        if self._samples == 1:
+            latent = posterior.latent(_noise(posterior.mean.shape, generator))
+            likely = self._observed(batch, shown, self.decoder(latent, self._given(batch), generator))
+            return weight * with_free_bits(posterior.divergence(), self._free_bits) - likely.mean()
+        several = posterior.unsqueeze()
+        size = len(batch)
+        latent = several.latent(_noise((size, self._samples, self._latent), generator))
+        repeated = batch.repeat(self._samples)
+        raw = self.decoder(latent.flatten(0, 1), self._given(repeated), generator)
+        likely = self._observed(repeated, shown.repeat_interleave(self._samples, 0), raw)
+        density = (several.detach() if self._doubly else several).log_density(latent)
+        log_weight = likely.view(size, -1) + weight * (standard_log_density(latent) - density)
+        if self._doubly:
+            return -doubly_reparameterised(latent, log_weight)
+        return -log_mean_exp(log_weight).mean()
+
+    def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """What training makes small, of held-out records (B,), in nats, under the prior that samples are drawn from.
+
+        With `beta` 1 it is the negative bound of the log-likelihood.
+        """
+        posterior = self._posterior(batch, self._known(batch))
+        if len(batch) >= WATCHED:
+            self._remarks = self._told(int((posterior.mean.var(0) > ACTIVE).sum()))
+        noise = _noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
+        log_weight = self._log_weights(batch, posterior, noise, self._beta)
+        # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
+        return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
+
+    def _told(self, active: int) -> list[str]:
+        if active > self._latent / 2:
+            return []
+        return [f"{active} of {self._latent} latent dimensions are active: the posteriors of the others are the prior."]
+
+    def remarks(self) -> list[str]:
+        """How many latent dimensions are active, where it is half of them or less."""
+        return self._remarks
+
+    def learner_state(self) -> Mapping[str, Tensor]:
+        """How many steps the weight of the divergence has grown for."""
+        return {"turns": torch.tensor(self._turns)}
+
+    def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
+        self._turns = int(state["turns"])
+
+    def _known(self, batch: Batch) -> Tensor:
+        """Entries (B, E) whose state the encoder is told: observed, and not one that training never showed."""
+        unseen = torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=batch.codes.device)
+        return (batch.status == Status.OBSERVED) & (batch.codes != unseen)
+
+    def _hidden(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        return hidden_entries(len(batch), self.event, self._hidden_share, generator)
+
+    def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
+        mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)
+        log_scale = LEAST_LOG_SCALE + F.softplus(log_scale - LEAST_LOG_SCALE).clamp(
+            max=MOST_LOG_SCALE - LEAST_LOG_SCALE
+        )
+        return Posterior(mean, log_scale)
+
+    def _given(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor] | None:
+        """What the decoder is told of the labels, nothing where it generates them."""
+        return None if self.labels is None else (batch.codes, batch.values, self._known(batch))
+
+    def _context(self, batch: Batch) -> Tensor | None:
+        """What the prior is told of the labels, (B, C)."""
+        if self.told is None:
+            return None
+        context: Tensor = self.told(batch.codes, batch.values, self._known(batch))
+        return context
+
+    def _observed(self, batch: Batch, shown: Tensor, raw: Tensor) -> Tensor:
+        """log p(shown entries | z) (N,)."""
+        log_prob = self.heads.log_prob(_full(raw), batch)
+        return torch.where(shown, log_prob, torch.zeros_like(log_prob)).sum(1)
+
+    # -------------------------------------------------------------------------------------------------- the questions
+
+    def _log_likelihood(self, evidence: Batch, latent: Tensor) -> Tensor:
+        """log p(evidence | z) (B * S,), exact: `latent` (B * S, d) has S rows for each record, one after another."""
+        repeated = evidence.repeat(len(latent) // len(evidence))
+        raw = _full(self.decoder(latent, self._given(repeated)))
+        found = self._observed(repeated, repeated.status == Status.OBSERVED, raw)
+        for i, allowed in repeated.restrictions.items():
+            inside = self.heads.entry(i, raw).log_set(allowed)
+            found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
+        return found
+
+    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float = 0.6) -> Tensor:
+        """log p(x | z) + beta (log p(z) - log q(z | x)) (B, S) at the latents that `noise` (B, S, d) makes of q."""
+        several = posterior.unsqueeze()
+        latent = several.latent(noise)
+        rows = latent.flatten(0, 1)
+        shape = latent.shape[:2]
+        context = self._context(batch)
+        context = None if context is None else context.repeat_interleave(shape[1], 0)
+        divergence = self.prior.log_density(rows, context).view(shape) - several.log_density(latent)
+        return self._log_likelihood(batch, rows).view(shape) + beta * divergence
+
+    def _defensive_weights(self, batch: Batch, uniform: Tensor) -> Tensor:
+        """Log importance weights (B, S) of latents from noise (B, S, d + 1), some from the prior, most from q(z | x).
+
+        Whichever a latent came from, its proposal counts as the mixture of the two, in the shares of their numbers
+        (Veach and Guibas 1995; Owen and Zhou 2000): no weight exceeds S / S_prior times p(x | z), however narrow a
+        posterior the encoder tells.
+        """
+        several = self._posterior(batch, self._known(batch)).unsqueeze()
+        size = uniform.shape[1]
+        from_prior = int(DEFENSIVE * size)
+        latent = several.latent(normal(uniform[..., 1:]))
+        context = self._context(batch)
+        if from_prior:
+            some = None if context is None else context.repeat_interleave(from_prior, 0)
+            drawn = self.prior.transport(uniform[:, :from_prior].flatten(0, 1), some)
+            latent = torch.cat([drawn.view(len(batch), from_prior, -1), latent[:, from_prior:]], 1)
+        rows, every = latent.flatten(0, 1), None if context is None else context.repeat_interleave(size, 0)
+        prior = self.prior.log_density(rows, every).view(len(batch), size)
+        proposal = several.log_density(latent) + math.log1p(-from_prior / size)
+        if from_prior:
+            proposal = torch.logaddexp(proposal, prior + math.log(from_prior / size))
+        return self._log_likelihood(batch, rows).view(len(batch), size) + prior - proposal
+
+    @torch.no_grad()
+    def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
+        """Bounds of log p in nats, in float64, from `score_importance_samples` latents a record.
+
+        On average over the noise, which comes from hash(seed, record), a bound lies below the truth, the closer the
+        more latents (Burda et al. 2016). Whatever is unknown is hidden from the encoder and left out of the sum;
+        given a latent, the probability of what is observed or restricted is exact. With `conditional`, the labels are
+        not scored; unknown ones are summed over with their counted frequencies.
+        """
+        batch = batch.to(dtype=torch.float64)
+        if self.labels is None:
+            return self._bounds(batch, seed)
+        return self.labels.summed(batch, lambda records: self._bounds(records, seed))
+
+    def _bounds(self, batch: Batch, seed: int) -> LogProb:
+        """Bounds of records in float64 whose labels are known where the decoder is told them."""
+        precise = copy.deepcopy(self).double().eval()
+        values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
+        shape = (self._score_samples, self._latent + 1)
+        for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
+            own = record_noise(tile.rows(slice(0, kept)), seed, shape).to(tile.values.device)
+            log_weight = precise._defensive_weights(tile, own[torch.arange(len(tile)).clamp(max=kept - 1)])
+            values.append(log_mean_exp(log_weight)[:kept])
+            errors.append(relative_error(log_weight)[:kept])
+        scored = batch if self.labels is None else batch.hide(self.event.label_entries)
+        return LogProb(torch.cat(values) + self.event.log_share(scored), "bound", torch.cat(errors))
+
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records: latents from the prior, then every entry from its head."""
+        return self._sample(self.prior, size, generator)
+
+    def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` records of the plain autoencoder, whose latents are standard normal."""
+        return self._sample(self.gaussian, size, generator)
+
+    @torch.no_grad()
+    def _sample(self, prior: Prior, size: int, generator: torch.Generator) -> Batch:
+        self.eval()
+        parts = []
+        for start in range(0, size, SAMPLE_TILE):
+            labelled = self._labelled(min(SAMPLE_TILE, size - start), generator)
+            latent = prior.draw(len(labelled), self._latent, generator, self._context(labelled))
+            parts.append(self._emit(latent, labelled, generator))
+        return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
+
+    def _labelled(self, size: int, generator: torch.Generator) -> Batch:
+        """Records of which nothing is known but, where the decoder is told them, the labels: drawn by frequency."""
+        empty = Batch.unknown(self.event, size).to(generator.device)
+        if self.labels is None:
+            return empty
+        at, generated = list(self.event.label_entries), range(len(self.event.entries))
+        codes, values = empty.codes.clone(), empty.values.clone()
+        codes[:, at], values[:, at] = self.labels.draw(size, generator)
+        return self.event.complete(codes, values).hide(generated)
+
+    def _emit(self, latent: Tensor, labelled: Batch, generator: torch.Generator) -> Batch:
+        """Records drawn from the heads at latents (N, d); what `labelled` knows stays."""
+        raw = _full(self.decoder(latent, self._given(labelled)))
+        parts = [part.clone() for part in (labelled.codes, labelled.values, labelled.lower, labelled.width)]
+        for i in self.heads.entries:
+            uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
+            for part, drawn in zip(parts, self.heads.entry(i, raw).draw(uniform), strict=True):
+                part[:, i] = drawn
+        codes, values, lower, width = parts
+        return Batch(codes, values, lower, width, torch.zeros_like(labelled.status))
+
+    # -------------------------------------------------------------------------------------------------------- latents
+
+    @property
+    def latent_size(self) -> int:
+        """Dimensions of the latent space."""
+        return self._latent
+
+    @torch.no_grad()
+    def encode(self, batch: Batch) -> Tensor:
+        """The means (B, d) float64 of the posteriors."""
+        encoder = copy.deepcopy(self.encoder).double().eval()
+        out: Tensor = encoder(batch.codes, batch.values.double(), self._known(batch))
+        return out[:, : self._latent]
+
+    @torch.no_grad()
+    def decode(self, latent: Tensor) -> Batch:
+        """The record at each latent (B, d): most probable codes, and medians of values in their cells.
+
+        Raises
+        ------
+        NotSupported
+            When the decoder is told labels: a latent then says nothing of them.
+        """
+        if self.labels is not None:
+            raise NotSupported("a model with conditional=True decodes latents only together with labels")
+        self.eval()
+        raw = _full(self.decoder(latent.to(self.decoder.enter.weight.dtype)))
+        found = [self.heads.entry(i, raw).most_probable() for i in range(len(self.event))]
+        codes, values = (torch.stack([entry[k] for entry in found], 1) for k in range(2))
+        return self.event.complete(codes, values)
+
+    @torch.no_grad()
+    def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
+        """Latents (size, d) from the prior."""
+        return self.prior.draw(size, self._latent, generator, self._context(self._labelled(size, generator)))
+
+
+def _noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _full(numbers: Tensor) -> Tensor:
+    """In single precision at least: likelihoods need their digits."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()
