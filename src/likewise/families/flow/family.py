@@ -19,6 +19,7 @@ from likewise.families.flow.dequantise import Dequantisation
 from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
 from likewise.families.noise import record_noise
+from likewise.families.tiles import padded
 from likewise.networks.base import Base, base_distribution
 from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
 from likewise.networks.invertible import Composition, Invertible
@@ -237,7 +238,7 @@ class FlowFamily(Family):
         batch = batch.to(dtype=torch.float64)
 
         def whole(records: Batch) -> tuple[Tensor, Tensor]:
-            parts = [precise._score(tile, seed, kept) for tile, kept in _padded(records, SCORE_TILE)]
+            parts = [precise._score(tile, seed, kept) for tile, kept in padded(records, SCORE_TILE)]
             values, errors = (torch.cat(part) for part in zip(*parts, strict=True))
             return values + precise.codes.log_prob(records, seed), errors
 
@@ -368,11 +369,3 @@ def _layers(
             continue
         for moved in moving[2 * block : 2 * block + 2]:
             yield Coupling(moved, elementwise, context, width, layers, dropout, bumps)
-
-
-def _padded(batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
-    """The batch in tiles of exactly `size` records, the last one filled up, and how many of each are meant."""
-    for tile in batch.tiles(size):
-        kept = len(tile)
-        index = torch.arange(size, device=batch.codes.device).clamp(max=kept - 1)
-        yield tile.rows(index), kept

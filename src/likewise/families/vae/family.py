@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Status
-from likewise.families.family import Family, LogProb, Player, Settings
+from likewise.families.family import Draws, Family, LogProb, Player, Settings
 from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
@@ -25,6 +25,7 @@ from likewise.families.vae.bounds import (
     standard_log_density,
     with_free_bits,
 )
+from likewise.families.vae.evidence import conditional
 from likewise.families.vae.heads import Heads
 from likewise.families.vae.hiding import hidden_entries
 from likewise.families.vae.limits import check
@@ -317,8 +318,8 @@ class VAEFamily(Family):
         divergence = self.prior.log_density(rows, context).view(shape) - several.log_density(latent)
         return self._log_likelihood(batch, rows).view(shape) + beta * divergence
 
-    def _defensive_weights(self, batch: Batch, uniform: Tensor) -> Tensor:
-        """Log importance weights (B, S) of latents from noise (B, S, d + 1), some from the prior, most from q(z | x).
+    def _proposals(self, batch: Batch, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents (B, S, d) made of noise (B, S, d + 1), some by the prior, most by q(z | x), and log-weights (B, S).
 
         Whichever a latent came from, its proposal counts as the mixture of the two, in the shares of their numbers
         (Veach and Guibas 1995; Owen and Zhou 2000): no weight exceeds S / S_prior times p(x | z), however narrow a
@@ -338,7 +339,7 @@ class VAEFamily(Family):
         proposal = several.log_density(latent) + math.log1p(-from_prior / size)
         if from_prior:
             proposal = torch.logaddexp(proposal, prior + math.log(from_prior / size))
-        return self._log_likelihood(batch, rows).view(len(batch), size) + prior - proposal
+        return latent, self._log_likelihood(batch, rows).view(len(batch), size) + prior - proposal
 
     @torch.no_grad()
     def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
@@ -361,7 +362,7 @@ class VAEFamily(Family):
         shape = (self._score_samples, self._latent + 1)
         for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
             own = record_noise(tile.rows(slice(0, kept)), seed, shape).to(tile.values.device)
-            log_weight = precise._defensive_weights(tile, own[torch.arange(len(tile)).clamp(max=kept - 1)])
+            _, log_weight = precise._proposals(tile, own[torch.arange(len(tile)).clamp(max=kept - 1)])
             values.append(log_mean_exp(log_weight)[:kept])
             errors.append(relative_error(log_weight)[:kept])
         scored = batch if self.labels is None else batch.hide(self.event.label_entries)
@@ -395,16 +396,37 @@ class VAEFamily(Family):
         codes[:, at], values[:, at] = self.labels.draw(size, generator)
         return self.event.complete(codes, values).hide(generated)
 
-    def _emit(self, latent: Tensor, labelled: Batch, generator: torch.Generator) -> Batch:
-        """Records drawn from the heads at latents (N, d); what `labelled` knows stays."""
-        raw = _full(self.decoder(latent, self._given(labelled)))
-        parts = [part.clone() for part in (labelled.codes, labelled.values, labelled.lower, labelled.width)]
+    def _emit(self, latent: Tensor, told: Batch, generator: torch.Generator) -> Batch:
+        """Records drawn from the heads at latents (N, d), within their sets; what `told` observes stays."""
+        raw = _full(self.decoder(latent, self._given(told)))
+        parts = [part.clone() for part in (told.codes, told.values, told.lower, told.width)]
         for i in self.heads.entries:
             uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
-            for part, drawn in zip(parts, self.heads.entry(i, raw).draw(uniform), strict=True):
-                part[:, i] = drawn
+            drawn: tuple[Tensor, ...] = self.heads.entry(i, raw).draw(uniform)
+            restricted, free = (told.status[:, i] == kind for kind in (Status.RESTRICTED, Status.UNKNOWN))
+            if i in told.restrictions:
+                within = self.heads.entry(i, raw).draw(uniform, told.restrictions[i])
+                drawn = tuple(torch.where(restricted, a, b) for a, b in zip(within, drawn, strict=True))
+            for part, new in zip(parts, drawn, strict=True):
+                part[:, i] = torch.where(restricted | free, new.to(part.dtype), part[:, i])
         codes, values, lower, width = parts
-        return Batch(codes, values, lower, width, torch.zeros_like(labelled.status))
+        return Batch(codes, values, lower, width, torch.zeros_like(told.status))
+
+    @torch.no_grad()
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` records for each record of evidence, by importance among latents or by sequential Monte Carlo.
+
+        Raises
+        ------
+        DataError
+            When too few latents carry weight to be trusted.
+        NotSupported
+            When the decoder is told labels and the evidence does not say them.
+        """
+        if self.labels is not None and bool((evidence.status[:, list(self.event.label_entries)] > 0).any()):
+            raise NotSupported("a model of records given their labels draws under evidence that says the labels")
+        precise = copy.deepcopy(self).double().eval()
+        return conditional(precise, evidence.to(dtype=torch.float64), draws, generator)
 
     # -------------------------------------------------------------------------------------------------------- latents
 
