@@ -409,6 +409,14 @@ class Generative(BaseEstimator, ABC):
             other (Shoemake 1985; White 2016).
         random_state : int, RandomState or None
             As in `decode`.
+
+        Examples
+        --------
+        >>> import likewise as lw
+        >>> records = lw.datasets.load("iris")
+        >>> model = lw.VAE(latent=2, width=8, hidden=8, layers=1, max_steps=5, random_state=0).fit(records)
+        >>> len(model.interpolate(records[:2], records[50:52], steps=5))
+        10
         """
         start, end = self.encode(a), self.encode(b)
         points = latents.path(start, end, check_positive("steps", steps), path)

@@ -208,6 +208,15 @@ def latent_report(
         When the family has no latents, naming one that has.
     DataError
         When records or labels cannot be used.
+
+    Examples
+    --------
+    >>> import likewise as lw
+    >>> records = lw.datasets.load("iris")
+    >>> model = lw.VAE(latent=2, width=8, hidden=8, layers=1, max_steps=5, random_state=0).fit(records)
+    >>> report = latent_report(model, records, random_state=0)
+    >>> sorted(report.to_frames())
+    ['coordinates', 'effects', 'probes']
     """
     require(model, Latent, "latents")
     check_is_fitted(model, "family_")
