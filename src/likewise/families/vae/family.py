@@ -51,6 +51,9 @@ VALIDATED = 4
 PRIOR_RATE, PRIOR_TURNS = 1e-2, 4
 """The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
 
+PRIOR_DECAY = 0.98
+"""Of the average of its weights: short, since a prior follows latents that still move."""
+
 DEFENSIVE = 0.125
 """The share of the latents of a score that the prior proposes."""
 
@@ -190,7 +193,9 @@ class VAEFamily(Family):
         found = [Player("model", parameters, rate, weight_decay=settings["weight_decay"], ema_decay=decay)]
         if self.prior is not self.gaussian:
             own = [*self.prior.parameters(), *(() if self.told is None else self.told.parameters())]
-            found.append(Player("prior", own, PRIOR_RATE, ema_decay=decay, late_steps=PRIOR_TURNS, against=("model",)))
+            found.append(
+                Player("prior", own, PRIOR_RATE, ema_decay=PRIOR_DECAY, late_steps=PRIOR_TURNS, against=("model",))
+            )
         return found
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
