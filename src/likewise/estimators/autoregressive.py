@@ -21,6 +21,10 @@ class Autoregressive(Generative):
 
     Parameters
     ----------
+    conditional : bool
+        Whether to learn p(x | y) of records given their labels, from `fit(X, y)`. Scores with labels are then
+        log p(x | y); `sample(given={"label": ...})` draws from it, and without labels they are drawn as often as they
+        stood among the training records.
     order : "any" or "fixed"
     n_orders : int
         How many orders `order="any"` stores.
@@ -64,6 +68,7 @@ class Autoregressive(Generative):
     def __init__(
         self,
         *,
+        conditional: bool = False,
         order: Literal["any", "fixed"] = "any",
         n_orders: int = 2,
         width: int = 128,
@@ -85,6 +90,7 @@ class Autoregressive(Generative):
         resume: bool = False,
         verbose: int = 0,
     ) -> None:
+        self.conditional = conditional
         self.order = order
         self.n_orders = n_orders
         self.width = width

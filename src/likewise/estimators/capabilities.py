@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sklearn.utils.metaestimators import available_if
 
@@ -29,6 +29,25 @@ def needs(protocol: type) -> Callable[[Method], Method]:
         return decorated
 
     return decorate
+
+
+class AlsoSetting(Generic[Method]):
+    """A method that shares its name with a setting, as `conditional` does: read it is the method, set the setting.
+
+    scikit-learn wants a parameter of the constructor stored under its name; it is found there by `get_params`.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method: Any = method
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, estimator: Any, owner: type | None = None) -> Any:
+        return self._method.__get__(estimator, owner)
+
+    def __set__(self, estimator: Any, value: bool) -> None:
+        vars(estimator)[self._name] = value
 
 
 def require(estimator: Any, protocol: type, what: str) -> None:

@@ -20,7 +20,7 @@ from likewise.domains.table import Table
 from likewise.engine.plan import Plan, seconds
 from likewise.errors import DataError
 from likewise.estimators import files, fitting, sampling, scoring
-from likewise.estimators.capabilities import needs, require
+from likewise.estimators.capabilities import AlsoSetting, needs, require
 from likewise.estimators.randomness import generator_from, seed_from
 from likewise.estimators.sampling import ConditionalSample
 from likewise.estimators.validation import check_fraction, check_labels, check_positive, check_records
@@ -88,6 +88,11 @@ class Generative(BaseEstimator, ABC):
             max_steps=None if self.max_steps is None else check_positive("max_steps", self.max_steps),
             device=self.device,
         )
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters of the constructor as they were given; see scikit-learn."""
+        found: dict[str, Any] = super().get_params(deep)
+        return {name: vars(self).get(name, value) for name, value in found.items()}
 
     @classmethod
     def family_class(cls) -> type[Family]:
@@ -210,7 +215,8 @@ class Generative(BaseEstimator, ABC):
         X : records
             A blank cell is observed to be missing where the column had blanks in `fit`.
         y : labels, optional
-            Where the model was fitted with labels: with `y` this is log p(x, y), without it they are summed out.
+            Where the model was fitted with labels: with `y` this is log p(x, y), or log p(x | y) of a model with
+            `conditional=True`; without it they are summed out.
 
         Returns
         -------
@@ -328,6 +334,7 @@ class Generative(BaseEstimator, ABC):
         batch = sampling.draw(self.family_.sample_borrowed, check_positive("n_samples", n_samples), generator)
         return self.domain_.decode(batch, generator)
 
+    @AlsoSetting
     @needs(Conditional)
     def conditional(self, evidence: Any, draws: int = 1, random_state: Any = None) -> ConditionalSample:
         """Records drawn from the distribution given evidence.
