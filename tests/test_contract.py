@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import check_estimator
 
 from likewise.engine.plan import Plan
+from likewise.errors import DataError
 from likewise.estimators import fitting
 from likewise.estimators.autoregressive import Autoregressive
 from likewise.estimators.bayesian_network import BayesianNetwork
@@ -31,6 +33,9 @@ SETTINGS = {
     "bayesian_network": {"structure": "chow_liu", "conditionals": "tables", "max_bins": 4},
     "gan": {"width": 8, "layers": 1, "critic_width": 8, "critic_layers": 1, "latent": 4, "candidates": 2},
 }
+
+CONDITIONAL = [name for name, estimator in FAST.items() if "conditional" in estimator.get_params()]
+"""Those that can learn p(x | y)."""
 
 
 def mixed():
@@ -88,6 +93,20 @@ def test_an_estimator_keeps_the_contract(family, records):
 def test_an_estimator_keeps_the_contract_with_labels(family):
     target = pd.Series(load_digits().target[:60] % 3, name="digit")
     check_generative(FAST[family], digits()[:, :3], target)
+
+
+@pytest.mark.parametrize("family", CONDITIONAL)
+def test_a_conditional_model_keeps_the_contract(family):
+    target = pd.Series(load_digits().target[:60] % 3, name="digit")
+    check_generative(clone(FAST[family]).set_params(conditional=True), digits()[:, :3], target)
+
+
+@pytest.mark.parametrize("family", CONDITIONAL)
+def test_a_conditional_model_needs_labels(family):
+    model = clone(FAST[family]).set_params(conditional=True)
+    assert model.get_params()["conditional"] is True
+    with pytest.raises(DataError, match=r"conditional=True needs labels: fit\(X, y\)"):
+        model.fit(digits())
 
 
 @pytest.mark.parametrize("family", FAST)

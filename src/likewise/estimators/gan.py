@@ -12,7 +12,7 @@ from likewise.estimators.generative import Generative
 
 
 class GAN(Generative):
-    """A generator learns to fool a critic that learns to tell its records from real ones: it samples and no more.
+    """A generator learns to fool a critic that learns to tell its records from real ones: it samples, and no more.
 
     There is no density, so there are no scores: `hasattr(model, "score_samples")` is False. The default is the
     relativistic loss with gradient penalties on both sides (Huang et al. 2025), helped by three parts that can each be
@@ -28,8 +28,16 @@ class GAN(Generative):
     A model file holds 2,048 quantiles of every numeric column: for a small table these are its values, column by
     column.
 
+    Records under evidence are found by rejection: those of the generator that agree with it are kept, weighted by the
+    referee, with their effective sample size. Evidence that hardly any record agrees with is refused, and so is a
+    single point of a continuous column: give an interval.
+
     Parameters
     ----------
+    conditional : bool
+        Whether to learn p(x | y) of records given their labels, from `fit(X, y)` (Mirza and Osindero 2014). Labels are
+        told to generator, critic and referee; where they are not given, they are drawn as often as they stood among the
+        training records.
     loss : "relativistic", "nonsaturating", "minimax" or "wasserstein"
     penalty : "auto", "none", "r1", "r1r2", "gradient" or "clip"
         What keeps the critic smooth; "auto" is "r1r2" for the relativistic loss, "gradient" for Wasserstein, else
@@ -95,6 +103,7 @@ class GAN(Generative):
     def __init__(
         self,
         *,
+        conditional: bool = False,
         loss: Literal["relativistic", "nonsaturating", "minimax", "wasserstein"] = "relativistic",
         penalty: Literal["auto", "none", "r1", "r1r2", "gradient", "clip"] = "auto",
         gamma: float = 0.1,
@@ -128,6 +137,7 @@ class GAN(Generative):
         resume: bool = False,
         verbose: int = 0,
     ) -> None:
+        self.conditional = conditional
         self.loss = loss
         self.penalty = penalty
         self.gamma = gamma

@@ -38,7 +38,7 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "exact inference",
             "structure search and counting",
         ),
-        "gan": ("implicit", "none", "one pass", "none", "two players, by gradients"),
+        "gan": ("implicit", "none", "one pass", "rejection", "two players, by gradients"),
     }
 )
 
