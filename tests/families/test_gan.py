@@ -461,6 +461,12 @@ def test_unknown_labels_beside_evidence_are_drawn_with_the_records() -> None:
     found = family.conditional(evidence, 500, noise(1)).batch
     assert float(found.codes[:, 2].double().mean()) > 0.9
     assert float(found.values[:, 0].min()) >= 0.5
+    # Given to one record and unknown to the next, labels are each what they should be.
+    both = Batch.unknown(KINDS, 2)
+    both.status[1, 2] = 0
+    mixed_kinds = family.conditional(both, 500, noise(2)).batch.codes[:, 2].view(2, 500).double().mean(1)
+    assert 0.2 < float(mixed_kinds[0]) < 0.4
+    assert float(mixed_kinds[1]) == 0
 
 
 def test_two_generators_of_one_seed_are_one(tmp_path) -> None:

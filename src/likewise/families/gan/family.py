@@ -391,10 +391,16 @@ class GANFamily(Family):
         if self.labels is None:
             return rejection(self._weighted(None, generator), self.event, evidence, draws, generator)
         at = list(self.event.label_entries)
-        if bool((evidence.status[:, at] != Status.OBSERVED).any()):
-            return rejection(self._whole, self.event, evidence, draws, generator)
+        given = (evidence.status[:, at] == Status.OBSERVED).all(1)
         parts, rows, sizes = [], [], []
-        for codes, values, mine in label_groups(self.event, evidence):
+        free = (~given).nonzero().squeeze(1)
+        if len(free):
+            found = rejection(self._whole, self.event, evidence.rows(free), draws, generator)
+            assert found.effective_sample_size is not None
+            parts, rows, sizes = [found.batch], [free], [found.effective_sample_size]
+        told = given.nonzero().squeeze(1)
+        for codes, values, group in label_groups(self.event, evidence.rows(told)):
+            mine = told[group]
             labels = self.labels.show(codes, values, generator)
             entries = evidence.rows(mine).hide(at)
             found = rejection(self._weighted(labels, generator), self.event, entries, draws, generator)
