@@ -1,13 +1,17 @@
 """Family x event: every family keeps the contract on every kind of event."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import check_estimator
 
 from likewise.engine.plan import Plan
+from likewise.errors import DataError, NotSupported
 from likewise.estimators import fitting
 from likewise.estimators.autoregressive import Autoregressive
 from likewise.estimators.bayesian_network import BayesianNetwork
@@ -65,6 +69,9 @@ SETTINGS = {
     },
 }
 
+CONDITIONAL = [name for name in FAST if "conditional" in inspect.signature(family_class(name)).parameters]
+"""Those that can learn p(x | y)."""
+
 
 def mixed():
     """A column of every kind: with a spike, blanks, categories, truth values, dates, a constant, an identifier."""
@@ -121,6 +128,23 @@ def test_an_estimator_keeps_the_contract(family, records):
 def test_an_estimator_keeps_the_contract_with_labels(family):
     target = pd.Series(load_digits().target[:60] % 3, name="digit")
     check_generative(FAST[family], digits()[:, :3], target)
+
+
+@pytest.mark.parametrize("family", CONDITIONAL)
+def test_a_conditional_model_keeps_the_contract(family):
+    target = pd.Series(load_digits().target[:60] % 3, name="digit")
+    check_generative(FAST[family], digits()[:, :3], target, conditional=True)
+
+
+@pytest.mark.parametrize("family", CONDITIONAL)
+def test_a_conditional_model_needs_labels(family):
+    with pytest.raises(DataError, match=r"conditional=True needs labels: fit\(X, y\)"):
+        clone(FAST[family]).fit(digits(), conditional=True)
+
+
+def test_what_cannot_be_conditional_names_what_can():
+    with pytest.raises(NotSupported, match="use Autoregressive or "):
+        clone(FAST["bayesian_network"]).fit(digits(), load_digits().target[:60], conditional=True)
 
 
 @pytest.mark.parametrize("family", FAST)

@@ -319,3 +319,108 @@ def relabelled(batch: Batch, label: int) -> Batch:
     codes = batch.codes.clone()
     codes[:, 64] = label
     return Batch(codes, batch.values, batch.lower, batch.width, batch.status)
+
+
+# ------------------------------------------------------------------------------------------------- given their labels
+
+LABELLED = Event(
+    Columns(),
+    (Entry("count", Categorical(3), GRID, missing=2), Entry("flag", Categorical(2))),
+    (Entry("kind", Categorical(4), unseen=3, reserved=0.01),),
+)
+
+
+def told(kinds: torch.Tensor, **settings: object) -> AutoregressiveFamily:
+    """A family conditional on kinds that stand in the training records as often as these say."""
+    family = wild(LABELLED, conditional=True, **settings)
+    assert family.labels is not None
+    codes = torch.stack([torch.zeros_like(kinds), torch.zeros_like(kinds), kinds], 1)
+    family.labels.prepare(LABELLED.complete(codes, torch.zeros(len(kinds), 3)))
+    return family
+
+
+@pytest.mark.parametrize("order", ["fixed", "any"])
+def test_given_each_label_probabilities_sum_to_one(order: str) -> None:
+    family = told(torch.tensor([0, 1, 1, 2]), order=order)
+    records = every_record(LABELLED)
+    scores = family.log_prob(records)
+    assert scores.kind == "exact"
+    by_kind = torch.zeros(4, dtype=torch.float64).index_add(0, records.codes[:, 2], scores.values.exp())
+    torch.testing.assert_close(by_kind, torch.ones(4, dtype=torch.float64))
+    hidden = family.log_prob(records.rows(slice(0, 1)).hide([0, 1]))
+    assert float(hidden.values) == pytest.approx(0, abs=1e-12)
+
+
+def test_unknown_labels_are_summed_out_by_their_frequencies() -> None:
+    family = told(torch.tensor([0, 1, 1, 2]))
+    records = every_record(LABELLED)
+    share = 0.99 * torch.tensor([0.25, 0.5, 0.25, 0.01 / 0.99], dtype=torch.float64)
+    joint = family.log_prob(records).values.exp() * share[records.codes[:, 2]]
+    unlabelled = family.log_prob(records.hide([2]))
+    same = (records.codes[:, None, :2] == records.codes[None, :, :2]).all(2)
+    same &= (records.values[:, None] == records.values[None]).all(2)
+    torch.testing.assert_close(unlabelled.values.exp(), same.double() @ joint)
+    # p(x | y) knows nothing of the frequencies.
+    other = told(torch.tensor([0, 0, 0, 0, 1]))
+    assert torch.equal(other.log_prob(records).values, family.log_prob(records).values)
+
+
+def test_labels_of_draws_follow_their_frequencies_and_what_the_evidence_says_of_them() -> None:
+    family = told(torch.tensor([0, 1, 1, 2]))
+    records = every_record(LABELLED)
+    drawn = family.sample(8000, torch.Generator().manual_seed(1))
+    share = torch.bincount(drawn.codes[:, 2], minlength=4).double() / 8000
+    torch.testing.assert_close(share, torch.tensor([0.25, 0.5, 0.25, 0.0]).double(), atol=0.02, rtol=0)
+    evidence = Batch.unknown(LABELLED, 1)
+    evidence.status[0, 1] = int(Status.OBSERVED)
+    evidence.codes[0, 1] = 1
+    found = family.conditional(evidence, 8000, torch.Generator().manual_seed(2))
+    assert found.effective_sample_size is None
+    ordered = AutoregressiveFamily(LABELLED, **{**family.settings, "order": "fixed", "orders": [[2, 1, 0]]})
+    ordered.load_state_dict(family.state_dict())
+    weight = torch.tensor([0.25, 0.5, 0.25, 0.0]).numpy()[records.codes[:, 2]]
+    probability = ordered.eval().log_prob(records).values.exp().numpy() * weight * (records.codes[:, 1] == 1).numpy()
+    assert agrees(frequencies(found.batch, records), probability)
+    # Several sets at once are weighted, labels among the candidates.
+    several = Batch.unknown(LABELLED, 1).restrict(0, restriction())
+    several = several.restrict(1, Restriction(torch.tensor([[False, True]]), torch.zeros(1, 1, 2)))
+    weighted = family.conditional(several, 2000, torch.Generator().manual_seed(3))
+    assert weighted.effective_sample_size is not None
+    assert bool((weighted.batch.codes[:, 1] == 1).all())
+
+
+def test_a_conditional_model_learns_the_same_whatever_the_share_of_its_labels() -> None:
+    """Mass is N(-1, .5) or N(1, .5) by kind: learned from a share of .5 and of .1, p(mass | kind) is the same."""
+    event = Event(
+        Columns(),
+        (Entry("mass", Categorical(1), Real(MonotoneMap.affine(0.0, 1.0))),),
+        (Entry("kind", Categorical(2)),),
+    )
+    z = torch.linspace(-6, 6, 1201, dtype=torch.float64)
+    for share in (0.5, 0.1):
+        noise = torch.Generator().manual_seed(0)
+        kind = (torch.rand(4000, generator=noise) < share).long()
+        mass = 2 * kind - 1 + 0.5 * torch.randn(4000, generator=noise, dtype=torch.float64)
+        codes = torch.stack([torch.zeros_like(kind), kind], 1)
+        batch = event.complete(codes, torch.stack([mass, torch.zeros_like(mass)], 1))
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            family = AutoregressiveFamily(event, conditional=True, width=16, hidden=16, layers=1, components=4)
+        plan = Plan(max_steps=300, batch_size=256, device="cpu")
+        train(family, batch.rows(slice(0, 3600)), batch.rows(slice(3600, 4000)), plan, seed=0)
+        for label in (0, 1):
+            codes = torch.stack([torch.zeros(1201), torch.full((1201,), label)], 1).long()
+            grid = event.complete(codes, torch.stack([z, torch.zeros_like(z)], 1))
+            density = family.log_prob(grid).values.exp()
+            assert float(torch.trapezoid(density, z)) == pytest.approx(1, abs=1e-3)
+            truth = torch.exp(-0.5 * ((z - 2 * label + 1) / 0.5) ** 2) / (0.5 * np.sqrt(2 * np.pi))
+            assert 0.5 * float(torch.trapezoid((density - truth).abs(), z)) < 0.08
+        drawn = family.sample(2000, torch.Generator().manual_seed(1))
+        assert float(drawn.codes[:, 1].double().mean()) == pytest.approx(share, abs=0.03)
+
+
+def test_conditional_models_need_labels_that_come_first() -> None:
+    with pytest.raises(ValueError, match=r"fit\(X, y\)"):
+        AutoregressiveFamily(DISCRETE, conditional=True)
+    with pytest.raises(ValueError, match="labels must come first"):
+        AutoregressiveFamily(LABELLED, conditional=True, orders=[[0, 1, 2]])

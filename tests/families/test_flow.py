@@ -117,7 +117,7 @@ def _cell_masses(family: FlowFamily, batch: Batch) -> torch.Tensor:
     low = batch.lower[:, 1].clamp(min=-12)
     high = (batch.lower[:, 1] + batch.width[:, 1]).clamp(max=12)
     z = low[:, None] + (high - low)[:, None] * (nodes + 1) / 2
-    context = precise._context(batch.codes)
+    context = precise._context(batch.codes, batch.values)
     assert context is not None
     repeated = context.repeat_interleave(len(nodes), 0)
     present = torch.ones(z.numel(), 1, dtype=torch.bool)
@@ -141,7 +141,7 @@ def test_the_width_of_a_real_value_is_its_volume() -> None:
 
 def test_absent_values_are_invisible() -> None:
     family = wild(MIXED)
-    present, context = torch.tensor([[False, True]]), family._context(torch.tensor([[0, 1, 0]]))
+    present, context = torch.tensor([[False, True]]), family._context(torch.tensor([[0, 1, 0]]), torch.zeros(1, 3))
     with torch.no_grad():
         base, _ = family.flow(torch.tensor([[0.0, 0.4]]), present, context)  # type: ignore[misc]
         back = family.flow.inverse(base, present, context)  # type: ignore[union-attr]

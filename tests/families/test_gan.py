@@ -14,7 +14,7 @@ from likewise.dense_view import DenseView
 from likewise.engine.loop import train
 from likewise.engine.plan import Plan
 from likewise.errors import DataError
-from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.autoregressive.family import AutoregressiveFamily
 from likewise.families.family import Borrower, Conditional, Density, Latent
 from likewise.families.gan import GANFamily
@@ -330,14 +330,16 @@ def test_the_composite_code_length_of_the_truth_is_its_entropy() -> None:
 # ------------------------------------------------------------------------------------------------------ learned models
 
 
-def test_a_gan_promises_samples_and_nothing_else() -> None:
-    for protocol in (Density, Conditional, Latent):
+def test_a_gan_promises_samples_and_no_density() -> None:
+    for protocol in (Density, Latent):
         assert not issubclass(GANFamily, protocol)
+    assert issubclass(GANFamily, Conditional)
     model = lw.GAN()
     assert not hasattr(model, "score_samples")
-    assert not hasattr(model, "conditional")
+    assert hasattr(model, "conditional")
     (card,) = [card for card in lw.families() if card.name == "gan"]
     assert (card.likelihood, card.density, card.scores) == ("implicit", "none", False)
+    assert (card.evidence, card.conditions) == ("rejection", True)
 
 
 def test_what_was_counted_stays_as_it_was_while_the_players_learn() -> None:
@@ -377,6 +379,94 @@ def test_every_loss_learns_where_records_are(loss: str) -> None:
     drawn = family.sample(3000, noise())
     found = np.corrcoef(drawn.codes[:, 0], drawn.values[:, 2])[0, 1]
     assert found > 0.5
+
+
+@torch.no_grad()
+def test_draws_under_evidence_are_those_of_sample_that_agree_with_it() -> None:
+    """Two coins and a referee with a taste: shares are as the choice among candidates has them."""
+    event = Event(Columns(), (Entry("a", Categorical(2)), Entry("b", Categorical(2)), Entry("c", Categorical(4))))
+    codes = torch.cartesian_prod(torch.arange(2), torch.arange(2), torch.arange(4)).repeat(100, 1)
+    family = GANFamily(event, start="marginals", candidates=3, width=8, critic_width=8).eval()
+    family.prepare(single(event.complete(codes, torch.zeros(1600, 3))), noise())
+    family.generator.leave.weight.data.zero_()
+    favour = torch.tensor([0.0, 0.0, 0.0, 1.5, 0.0, 0.5, 1.0, -1.0])
+    family.referee.forward = lambda dense: dense @ favour  # type: ignore[method-assign, assignment]
+    evidence = Batch.unknown(event, 1)
+    evidence.status[0, 0] = 0
+    evidence.codes[0, 0] = 1
+    found = family.conditional(evidence, 20_000, noise(1))
+    assert found.effective_sample_size is not None
+    assert float(found.effective_sample_size) == 20_000
+    assert bool((found.batch.codes[:, 0] == 1).all())
+    sampled = family.sample(60_000, noise(2)).codes
+    sampled = sampled[sampled[:, 0] == 1]
+    both = (found.batch.codes, sampled)
+    shares = [torch.bincount(4 * codes[:, 1] + codes[:, 2], minlength=8).double() / len(codes) for codes in both]
+    torch.testing.assert_close(*shares, atol=0.015, rtol=0)
+    assert float(shares[0].max()) > 0.2  # the referee has its say
+
+
+KINDS = Event(Columns(), PLANE.entries, (Entry("kind", Categorical(3), unseen=2, reserved=0.01),))
+
+
+def blobs(share: float, size: int, seed: int = 0) -> Batch:
+    """x and y about (-1, 1) where kind is 0 and about (1, 0) where it is 1, which a given share of records is."""
+    generator = noise(seed)
+    kind = (torch.rand(size, generator=generator) < share).long()
+    centre = torch.stack([2.0 * kind - 1, 1.0 - kind], 1).double()
+    place = centre + 0.3 * torch.randn(size, 2, generator=generator, dtype=torch.float64)
+    codes = torch.stack([torch.zeros_like(kind), torch.zeros_like(kind), kind], 1)
+    return KINDS.complete(codes, torch.cat([place, torch.zeros(size, 1)], 1))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.15])
+def test_given_a_kind_records_do_not_depend_on_the_share_of_kinds(share: float) -> None:
+    family = learned(KINDS, blobs(share, 3000), 150, conditional=True, width=32, critic_width=32)
+    drawn = family.sample(3000, noise(1))
+    assert float(drawn.codes[:, 2].double().mean()) == pytest.approx(share, abs=0.04)
+    evidence = Batch.unknown(KINDS, 2)
+    evidence.status[:, 2] = 0
+    evidence.codes[:, 2] = torch.tensor([1, 0])
+    found = family.conditional(evidence, 1000, noise(2))
+    assert found.effective_sample_size is not None
+    assert found.effective_sample_size.tolist() == [1000.0, 1000.0]
+    assert found.batch.codes[:, 2].tolist() == [1] * 1000 + [0] * 1000
+    place = found.batch.values[:, :2].view(2, 1000, 2)
+    torch.testing.assert_close(place.mean(1), torch.tensor([[1.0, 0.0], [-1.0, 1.0]]).double(), atol=0.15, rtol=0)
+    torch.testing.assert_close(place.std(1), torch.full((2, 2), 0.3).double(), atol=0.12, rtol=0)
+
+
+def test_the_counted_start_of_a_conditional_model_is_told_its_labels() -> None:
+    family = GANFamily(KINDS, **SMALL, conditional=True)  # type: ignore[arg-type]
+    family.prepare(single(blobs(0.3, 4000)), noise())
+    drawn = family.sample_borrowed(4000, noise(1))
+    kind = drawn.codes[:, 2]
+    assert float(kind.double().mean()) == pytest.approx(0.3, abs=0.03)
+    assert float(drawn.values[kind == 1, 0].mean()) == pytest.approx(1, abs=0.1)
+    assert float(drawn.values[kind == 0, 0].mean()) == pytest.approx(-1, abs=0.1)
+    labels = family.labels
+    assert labels is not None
+    told = labels.show(torch.ones(5, 1, dtype=torch.int64), torch.zeros(5, 1), noise())
+    dense, _ = family._generate(5, noise(), labels=told)
+    assert torch.equal(labels.of(dense), told)  # they come back unchanged
+    with pytest.raises(ValueError, match=r"fit\(X, y\)"):
+        GANFamily(PLANE, conditional=True)
+
+
+def test_unknown_labels_beside_evidence_are_drawn_with_the_records() -> None:
+    family = GANFamily(KINDS, **SMALL, conditional=True)  # type: ignore[arg-type]
+    family.prepare(single(blobs(0.3, 4000)), noise())
+    right = torch.tensor([[[0.5, 9.0]]], dtype=torch.float64)
+    evidence = Batch.unknown(KINDS, 1).restrict(0, Restriction(torch.tensor([[True]]), right))
+    found = family.conditional(evidence, 500, noise(1)).batch
+    assert float(found.codes[:, 2].double().mean()) > 0.9
+    assert float(found.values[:, 0].min()) >= 0.5
+    # Given to one record and unknown to the next, labels are each what they should be.
+    both = Batch.unknown(KINDS, 2)
+    both.status[1, 2] = 0
+    mixed_kinds = family.conditional(both, 500, noise(2)).batch.codes[:, 2].view(2, 500).double().mean(1)
+    assert 0.2 < float(mixed_kinds[0]) < 0.4
+    assert float(mixed_kinds[1]) == 0
 
 
 def test_two_generators_of_one_seed_are_one(tmp_path) -> None:

@@ -126,3 +126,26 @@ def test_what_cannot_be_summed_is_refused() -> None:
     assert len(marginal.combinations(batch.restrict(2, atoms))[0]) == 8
     with pytest.raises(ValueError, match=r"fit\(X, y\)"):
         LabelMarginal(Event(Columns(), EVENT.entries))
+
+
+def test_unknown_labels_are_completed_within_what_is_allowed() -> None:
+    marginal = LabelMarginal(EVENT)
+    batch = records(3000)
+    marginal.prepare(batch)
+    kinds = Restriction(torch.tensor([[True, False, True, True]]).repeat(3000, 1), torch.zeros(3000, 1, 2))
+    above = torch.tensor([[[0.5, EDGE]]], dtype=torch.float64).repeat(3000, 1, 1)
+    heavy = Restriction(torch.ones(3000, 1, dtype=torch.bool), above)
+    told = batch.restrict(1, kinds).restrict(3, heavy).hide([2])
+    done = marginal.completed(told, noise())
+    assert done.fully_observed
+    assert not done.restrictions
+    assert torch.equal(done.codes[:, 0], batch.codes[:, 0])
+    assert bool((done.codes[:, 1] == 0).all())  # of the codes allowed only this one was there
+    assert bool((done.values[:, 3] >= 0.5).all())
+    expected = batch.values[:, 3][batch.values[:, 3] >= 0.5]
+    assert float(done.values[:, 3].median()) == pytest.approx(float(expected.median()), rel=0.05)
+    whole = EVENT.complete(done.codes, done.values)
+    for part in ("values", "lower", "width"):
+        torch.testing.assert_close(getattr(done, part), getattr(whole, part))
+    with pytest.raises(DataError, match="'mass'"):
+        marginal.completed(batch.restrict(3, Restriction(heavy.codes, above + 500)), noise())

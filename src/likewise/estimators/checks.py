@@ -17,7 +17,7 @@ from likewise.domains.table import Table
 from likewise.domains.table.columns import conform
 from likewise.domains.table.sources import Source, read
 from likewise.errors import DataError, ModelFileError, NotSupported
-from likewise.estimators.family_checks import check_family
+from likewise.estimators.family_checks import check_family, is_conditional
 from likewise.estimators.files import describe, load
 from likewise.estimators.fitting import take
 from likewise.estimators.generative import Generative
@@ -36,7 +36,7 @@ METHODS = {
 """What a method needs of the family; `fit`, `partial_fit`, `sample`, `save` and `load` need nothing."""
 
 
-def check_generative(estimator: Generative, records: Any, labels: Any = None) -> None:
+def check_generative(estimator: Generative, records: Any, labels: Any = None, *, conditional: bool = False) -> None:
     """Checks that an estimator keeps the contract of this library, beyond scikit-learn's `check_estimator`.
 
     It is cloned and fitted a handful of times: give it settings that fit fast.
@@ -48,6 +48,8 @@ def check_generative(estimator: Generative, records: Any, labels: Any = None) ->
     records : anything that `fit` takes
         A few dozen records or more.
     labels : labels of the records, optional
+    conditional : bool
+        Whether p(records | labels) is learned.
 
     Raises
     ------
@@ -63,14 +65,14 @@ def check_generative(estimator: Generative, records: Any, labels: Any = None) ->
     estimator.set_params(random_state=0)
     check_capabilities(estimator, fitted=False)
     before = global_states()
-    model = check_fitting(estimator, records, labels)
+    model = check_fitting(estimator, records, labels, conditional)
     check_capabilities(model, fitted=True)
     check_samples(model)
     check_scores(model, records, labels)
     check_evidence(model, records)
     check_latents(model, records)
     check_files(model, records)
-    check_refitting(model, records, labels)
+    check_refitting(model, records, labels, conditional)
     source = model.domain_.read(records)
     size = min(len(source), 20)
     some = None if labels is None else np.asarray(labels)[:size]
@@ -99,20 +101,21 @@ def check_capabilities(estimator: Generative, *, fitted: bool) -> None:
             raise AssertionError(f"{name}.{method} does not say that the model is not fitted")
 
 
-def check_fitting(estimator: Generative, records: Any, labels: Any) -> Generative:
+def check_fitting(estimator: Generative, records: Any, labels: Any, conditional: bool) -> Generative:
     """Constructing stores; fitting returns self and adds only attributes that end in an underscore; seeds decide."""
     parameters = estimator.get_params(deep=False)
     assert not [name for name in vars(estimator) if name.endswith("_")], "a new estimator has fitted state"
     first: Generative = clone(estimator)
     before = copy.deepcopy(records)
-    returned = first.fit(records, labels)
+    returned = first.fit(records, labels, conditional=conditional)
     assert equal_records(records, before), "fitting changed the records"
     assert returned is first, "fit does not return the estimator"
     added = set(vars(first)) - set(parameters)
     wrong = sorted(name for name in added if not name.endswith("_"))
     assert not wrong, f"fitting set {wrong}, which do not end in an underscore"
-    assert all(getattr(first, name) is value for name, value in parameters.items()), "fitting changed a parameter"
-    second = clone(estimator).partial_fit(records, labels)
+    after = first.get_params(deep=False)
+    assert all(after[name] is value for name, value in parameters.items()), "fitting changed a parameter"
+    second = clone(estimator).partial_fit(records, labels, conditional=conditional)
     assert tensors_equal(first, second), "two fits with one random_state differ, or the first partial_fit is not a fit"
     assert first.n_features_in_ == len(first.domain_.read(records).names), "n_features_in_ is not the number of columns"
     assert isinstance(first.training_record_, dict), "training_record_ is no dict"
@@ -159,7 +162,7 @@ def check_scores(model: Generative, records: Any, labels: Any) -> None:
             return
         raise AssertionError("labels are taken by a model that was fitted without any")
     joint = model.log_likelihood(records, labels)
-    if joint.kind == scores.kind == "exact":
+    if joint.kind == scores.kind == "exact" and not is_conditional(model.family_):
         assert bool((joint.values <= scores.values + 1e-6).all()), "log p(x, y) is larger than log p(x)"
 
 
@@ -192,8 +195,11 @@ def check_evidence(model: Generative, records: Any) -> None:
         expected = [cell for cell in alone.vectors[0].scalars() for _ in range(4)]
         try:
             result = model.conditional(alone, draws=4, random_state=0)
-        except NotSupported:
-            continue  # a family may refuse points on real values
+        except NotSupported:  # a family may refuse points on real values, not intervals
+            kept += vector.family == "number" and check_interval(model, facts.name, vector.scalars())
+            continue
+        except DataError:  # or what is too rare to be drawn well
+            continue
         found = columns_of(model, result.records)[facts.name]
         assert found == expected, f"draws given {facts.name!r} = {expected[::4]} have {found} there"
         assert result.effective_sample_size.shape == (len(rows),), (
@@ -211,13 +217,21 @@ def check_evidence(model: Generative, records: Any) -> None:
     some = source.rows(np.arange(min(len(source), 3)))
     try:
         whole = model.conditional(some, draws=2, random_state=0)
-    except NotSupported:
+    except (NotSupported, DataError):
         return
     found_columns, given_columns = columns_of(model, whole.records), columns_of(model, some)
     for name, cells in given_columns.items():
         for row, cell in enumerate(cells):
             pair = found_columns[name][2 * row : 2 * row + 2]
             assert cell is None or pair == [cell] * 2, f"draws given whole records have {pair} for {cell!r} in {name!r}"
+
+
+def check_interval(model: Generative, name: str, cells: list[Any]) -> bool:
+    """Records drawn given an interval have their values in it."""
+    low, high = (float(level) for level in np.quantile([cell for cell in cells if cell is not None], [0.2, 0.8]))
+    drawn = columns_of(model, model.sample(20, random_state=0, given={name: (low, high)}))[name]
+    assert all(cell is not None and low <= cell <= high for cell in drawn), f"{name!r} is not within ({low}, {high})"
+    return True
 
 
 def check_latents(model: Generative, records: Any) -> None:
@@ -270,13 +284,15 @@ def check_files(model: Generative, records: Any) -> None:
             )
 
 
-def check_refitting(model: Generative, records: Any, labels: Any) -> None:
+def check_refitting(model: Generative, records: Any, labels: Any, conditional: bool) -> None:
     """A second fit forgets the first; `partial_fit` goes on from it, and keeps its schema."""
     half = model.domain_.read(records)
     index = np.arange(0, len(half), 2)
     half, some = half.rows(index), None if labels is None else take(check_labels(labels, len(half)), index)
-    refitted = copy.deepcopy(model).fit(half, some)
-    assert tensors_equal(refitted, clone(model).fit(half, some)), "a second fit remembers the first"
+    refitted = copy.deepcopy(model).fit(half, some, conditional=conditional)
+    assert tensors_equal(refitted, clone(model).fit(half, some, conditional=conditional)), (
+        "a second fit remembers the first"
+    )
     more = copy.deepcopy(model).partial_fit(half, some)
     assert not tensors_equal(more, model), "partial_fit on more records learns nothing"
     assert more.domain_.event.code_sizes == model.domain_.event.code_sizes, "partial_fit changed the schema"

@@ -12,7 +12,7 @@ from likewise.estimators.generative import Generative
 
 
 class GAN(Generative):
-    """A generator learns to fool a critic that learns to tell its records from real ones: it samples and no more.
+    """A generator learns to fool a critic that learns to tell its records from real ones: it samples, and no more.
 
     There is no density, so there are no scores: `hasattr(model, "score_samples")` is False. The default is the
     relativistic loss with gradient penalties on both sides (Huang et al. 2025), helped by three parts that can each be
@@ -27,6 +27,10 @@ class GAN(Generative):
 
     A model file holds 2,048 quantiles of every numeric column: for a small table these are its values, column by
     column.
+
+    Records under evidence are found by rejection: those of the generator that agree with it are kept, weighted by the
+    referee, with their effective sample size. Evidence that hardly any record agrees with is refused, and so is a
+    single point of a continuous column: give an interval.
 
     Parameters
     ----------

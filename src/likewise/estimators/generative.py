@@ -20,7 +20,7 @@ from likewise.domains.table import Table
 from likewise.engine.plan import Plan, seconds
 from likewise.errors import DataError
 from likewise.estimators import files, fitting, latents, sampling, scoring
-from likewise.estimators.capabilities import needs, require
+from likewise.estimators.capabilities import needs, require, require_setting
 from likewise.estimators.randomness import generator_from, seed_from
 from likewise.estimators.sampling import ConditionalSample
 from likewise.estimators.validation import check_fraction, check_labels, check_positive, check_records
@@ -103,8 +103,8 @@ class Generative(BaseEstimator, ABC):
 
     # -------------------------------------------------------------------------------------------------------- learning
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learns the distribution of records, and of their labels where given.
+    def fit(self, X: Any, y: Any = None, *, conditional: bool = False) -> Self:
+        """Learns the distribution of records, and of their labels where given, or of records given their labels.
 
         Parameters
         ----------
@@ -114,6 +114,10 @@ class Generative(BaseEstimator, ABC):
         y : labels of the records, optional
             They become a part of the event: `given={"label": ...}` conditions on them (by their name, where they have
             one), and scoring without them sums them out.
+        conditional : bool
+            Whether to learn p(x | y) rather than p(x, y): what is learned does not depend on how often a label stood
+            among the training records. Scores with labels are log p(x | y). Samples without labels given have them as
+            often as they stood there.
 
         Returns
         -------
@@ -123,12 +127,14 @@ class Generative(BaseEstimator, ABC):
         ------
         DataError
             Naming the column, the row and what was expected.
+        NotSupported
+            When the family cannot learn p(x | y), naming those that can.
         TrainingDiverged
             When the loss explodes again and again.
         """
-        return self._fit(X, y)
+        return self._fit(X, y, conditional)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, *, conditional: bool = False) -> Self:
         """Fits on the first call; later calls go on learning from more records of the same schema.
 
         A family learned by gradients goes on from its present weights, one learned by counting adds to its counts.
@@ -137,13 +143,15 @@ class Generative(BaseEstimator, ABC):
         Parameters
         ----------
         X, y : as for `fit`
+        conditional : bool
+            As for `fit`, in the first call; later ones go on as it began.
 
         Returns
         -------
         self
         """
         if not hasattr(self, "family_"):
-            return self._fit(X, y)
+            return self._fit(X, y, conditional)
         source, labels = self._read(X, y)
         seed = seed_from((self.seed_ + len(self.partial_seeds_) + 1) % 2**63)
         parts = fitting.split(len(source), check_fraction("validation_fraction", self.validation_fraction), seed)
@@ -154,7 +162,11 @@ class Generative(BaseEstimator, ABC):
         self.partial_seeds_ = [*self.partial_seeds_, seed]
         return self
 
-    def _fit(self, X: Any, y: Any) -> Self:
+    def _fit(self, X: Any, y: Any, conditional: bool) -> Self:
+        settings = self._settings()
+        if conditional:
+            require_setting(self, "conditional", "fit(X, y, conditional=True)")
+            settings["conditional"] = True
         fraction = check_fraction("validation_fraction", self.validation_fraction)
         if self.resume and self.random_state is None:
             raise DataError("resume=True needs random_state, a whole number: only the same fit can be resumed.")
@@ -167,7 +179,7 @@ class Generative(BaseEstimator, ABC):
         training = source.rows(parts[0])
         domain.fit(training, None if labels is None else fitting.take(labels, parts[0]))
         batches = fitting.encode_parts(domain, source, labels, parts)
-        family = fitting.build(self.family_class(), domain.event, self._settings(), seed)
+        family = fitting.build(self.family_class(), domain.event, settings, seed)
         record = self._learn(family, batches, seed, partial=False)
         names = None if isinstance(records, np.ndarray) else list(source.names)
         self._adopt(domain, family, seed, record, len(source.names), names)
@@ -210,7 +222,8 @@ class Generative(BaseEstimator, ABC):
         X : records
             A blank cell is observed to be missing where the column had blanks in `fit`.
         y : labels, optional
-            Where the model was fitted with labels: with `y` this is log p(x, y), without it they are summed out.
+            Where the model was fitted with labels: with `y` this is log p(x, y), or log p(x | y) after a fit
+            with `conditional=True`; without it they are summed out.
 
         Returns
         -------

@@ -27,14 +27,14 @@ def score(family: Family, batch: Batch, seed: int) -> Scores:
     return Scores(
         np.ascontiguousarray(torch.cat(values).numpy(), dtype=np.float64),
         kind,
-        base_measure(family.event, batch),
+        base_measure(family.event, batch, bool(family.settings.get("conditional"))),
         np.ascontiguousarray(torch.cat(errors).numpy(), dtype=np.float64),
     )
 
 
-def base_measure(event: Event, batch: Batch) -> str:
-    """The base measure of these scores: labels that are unknown throughout have been summed out of it."""
+def base_measure(event: Event, batch: Batch, conditional: bool = False) -> str:
+    """The base measure of these scores: labels that are given, or unknown throughout, are no part of it."""
     labels = list(event.label_entries)
-    if labels and bool((batch.status[:, labels] == Status.UNKNOWN).all()):
+    if labels and (conditional or bool((batch.status[:, labels] == Status.UNKNOWN).all())):
         return Event(event.layout, event.entries).base_measure
     return event.base_measure

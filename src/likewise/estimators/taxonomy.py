@@ -47,12 +47,12 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "importance, with effective sample size",
             "maximum likelihood by gradients",
         ),
-        "gan": ("implicit", "none", "one pass", "none", "two players, by gradients"),
+        "gan": ("implicit", "none", "one pass", "rejection", "two players, by gradients"),
         "vae": (
             "explicit",
             "a lower bound",
             "one pass",
-            "none",
+            "importance, with effective sample size",
             "a bound of the likelihood, by gradients",
         ),
     }

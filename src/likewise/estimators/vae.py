@@ -48,9 +48,6 @@ class VAE(Generative):
     components : int
     hidden_share : float
         The share of training records of which a random part is hidden, so that scores of partial records are tight.
-    given_labels : bool
-        With labels, `fit(X, y)`: learns the distribution of records given their labels. Scores are log p(x | y), or
-        summed over the labels where they are unknown.
     width, hidden, layers, dropout : int, int, int, float
         Size and regularisation of encoder and decoder: of a layer, inside residual layers, how many of them.
     learning_rate, weight_decay : float
@@ -108,7 +105,6 @@ class VAE(Generative):
         noise_scale: float = 0.1,
         components: int = 5,
         hidden_share: float = 0.1,
-        given_labels: bool = False,
         width: int = 128,
         hidden: int = 256,
         layers: int = 2,
@@ -143,7 +139,6 @@ class VAE(Generative):
         self.noise_scale = noise_scale
         self.components = components
         self.hidden_share = hidden_share
-        self.given_labels = given_labels
         self.width = width
         self.hidden = hidden
         self.layers = layers
@@ -164,7 +159,7 @@ class VAE(Generative):
         self.verbose = verbose
 
     def _settings(self) -> dict[str, Any]:
-        return {**self._named_alike(), "conditional": self.given_labels}
+        return self._named_alike()
 
     def _plan(self) -> Plan:
         return replace(super()._plan(), batch_size=self.batch_size, patience=self.patience)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import log, log1p, prod
 
 import torch
@@ -88,19 +88,64 @@ class LabelMarginal(nn.Module):
     @torch.no_grad()
     def draw(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Codes (size, L) int64 and model-unit values (size, L) float64 of `size` records' labels; absent values 0."""
-        codes = torch.zeros(size, len(self._codes), dtype=torch.int64, device=self.share.device)
-        values = torch.zeros(size, len(self._codes), dtype=torch.float64, device=self.share.device)
-        for at, columns in enumerate(self._codes):
-            uniform = torch.rand(2, size, generator=generator, device=generator.device, dtype=torch.float64)
-            uniform = uniform.to(self.share.device)
-            cumulative = self.share[columns].double().cumsum(0)
-            last = int(self.share[columns].nonzero().max())  # rounding must not end in a state of probability zero
-            codes[:, at] = torch.searchsorted(cumulative, uniform[0] * cumulative[-1], right=True).clamp(max=last)
+        batch = self.completed(Batch.unknown(self._event, size).to(self.share.device), generator)
+        at = list(self._event.label_entries)
+        return batch.codes[:, at], batch.values[:, at]
+
+    @torch.no_grad()
+    def completed(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The records with labels that are not observed drawn by their frequencies, within the given sets.
+
+        Raises
+        ------
+        DataError
+            Where labels are restricted to what no training record had.
+        """
+        out = batch.hide([])
+        for at, i in enumerate(self._event.label_entries):
+            rows = (batch.status[:, i] != Status.OBSERVED).nonzero().squeeze(1)
+            if not len(rows):
+                continue
+            codes, value = self._draw_within(at, batch.rows(rows), generator)
+            cell: tuple[Tensor, ...] = (torch.zeros_like(value), torch.zeros_like(value), torch.ones_like(value))
             if at in self._places:
-                value = self._between(at, self.values[self._places[at]].double(), uniform[1])
-                i = self._event.label_entries[at]
-                values[:, at] = torch.where(codes[:, at] == 0, self._event.measure(i, value)[0], 0.0)
-        return codes, values
+                present = codes == 0
+                found = self._event.measure(i, value)
+                cell = tuple(torch.where(present, new, old) for new, old in zip(found, cell, strict=True))
+            for part, new in zip((out.codes, out.values, out.lower, out.width), (codes, *cell), strict=True):
+                part[rows, i] = new.to(part)
+            out.status[rows, i] = int(Status.OBSERVED)
+        labels = set(self._event.label_entries)
+        kept = {i: part for i, part in out.restrictions.items() if i not in labels}
+        return Batch(out.codes, out.values, out.lower, out.width, out.status, kept)
+
+    def _draw_within(self, at: int, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes and values (B,) of one label that is unknown or restricted in all records of a batch."""
+        i = self._event.label_entries[at]
+        uniform = torch.rand(2, len(batch), 1, generator=generator, device=generator.device, dtype=torch.float64)
+        uniform = uniform.to(self.share.device)
+        chance = self.share[self._codes[at]].double().expand(len(batch), -1)
+        restricted = (batch.status[:, i] == Status.RESTRICTED).unsqueeze(1)
+        value = torch.zeros(len(batch), dtype=torch.float64, device=chance.device)
+        if i in batch.restrictions:
+            chance = torch.where(restricted, chance * batch.restrictions[i].codes, chance)
+        if at in self._places:
+            knots = self.values[self._places[at]].double()
+            value = self._between(at, knots, uniform[1, :, 0])
+            if i in batch.restrictions:
+                low, high = batch.restrictions[i].intervals.double().unsqueeze(3).unbind(2)
+                inside = ((knots >= low) & (knots <= high)).any(1) | ~restricted
+                chance = torch.cat([chance[:, :1] * inside.double().mean(1, keepdim=True), chance[:, 1:]], 1)
+                cumulative = inside.double().cumsum(1)
+                picked = torch.searchsorted(cumulative, uniform[1] * cumulative[:, -1:], right=True)
+                value = torch.where(restricted[:, 0], knots[picked.clamp(max=KNOTS - 1)[:, 0]], value)
+        if bool((chance.sum(1) == 0).any()):
+            raise DataError(f"No training record has {self._event.all[i].name!r} in the given set.")
+        cumulative = chance.cumsum(1)
+        codes = torch.searchsorted(cumulative, uniform[0] * cumulative[:, -1:], right=True)[:, 0]
+        # Rounding must not end in a state of probability zero.
+        last = (chance > 0).long().cumsum(1).argmax(1)
+        return torch.minimum(codes, last), value
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """log-probabilities (B, L) float64 of the codes (B, L) of labels, in nats."""
@@ -116,8 +161,8 @@ class LabelMarginal(nn.Module):
 
     # ------------------------------------------------------------------------------------------------ labels unknown
 
-    def combinations(self, batch: Batch) -> tuple[Batch, Tensor, Tensor]:
-        """Each record once for every state that its labels can have.
+    def combinations(self, batch: Batch, unseen: bool = True) -> tuple[Batch, Tensor, Tensor]:
+        """Each record once for every state that its labels can have; without `unseen`, none that was never there.
 
         Returns
         -------
@@ -150,7 +195,7 @@ class LabelMarginal(nn.Module):
         grid = torch.cartesian_prod(*states).reshape(-1, len(places))
         log_weight = torch.zeros(len(batch), len(grid), dtype=torch.float64, device=batch.codes.device)
         for column, at in enumerate(places):
-            log_weight = log_weight + self._log_weights(batch, at)[:, grid[:, column]]
+            log_weight = log_weight + self._log_weights(batch, at, unseen)[:, grid[:, column]]
         owner, which = (log_weight > -torch.inf).nonzero().unbind(1)
         records = batch.rows(owner).hide([])
         for column, at in enumerate(places):
@@ -162,13 +207,16 @@ class LabelMarginal(nn.Module):
         records = Batch(records.codes, records.values, records.lower, records.width, records.status, kept)
         return records, owner, log_weight[owner, which]
 
-    def _log_weights(self, batch: Batch, at: int) -> Tensor:
+    def _log_weights(self, batch: Batch, at: int, unseen: bool) -> Tensor:
         """log-probabilities (B, K) of the codes of one label, given what each record says of it."""
         i = self._event.label_entries[at]
         status, size = batch.status[:, i], self._event.code_sizes[i]
         allowed = torch.ones(len(batch), size, dtype=torch.bool, device=batch.codes.device)
         if i in batch.restrictions:
-            allowed = torch.where((status == Status.RESTRICTED).unsqueeze(1), batch.restrictions[i].codes, allowed)
+            restricted = (status == Status.RESTRICTED).unsqueeze(1)
+            allowed = torch.where(restricted, batch.restrictions[i].codes, allowed)
+        if not unseen and self._event.all[i].unseen is not None:
+            allowed[:, self._event.all[i].unseen] = False
         found = torch.where(allowed, self._log_share(at).to(allowed.device), -torch.inf)
         observed = (status == Status.OBSERVED).unsqueeze(1)
         name = self._event.all[i].name
@@ -178,6 +226,11 @@ class LabelMarginal(nn.Module):
             raise DataError(f"No training record has {name!r} in the given set.")
         own = torch.nn.functional.one_hot(batch.codes[:, i], size) > 0
         return torch.where(observed, torch.where(own, 0.0, -torch.inf), found - found.logsumexp(1, keepdim=True))
+
+    @property
+    def countable(self) -> bool:
+        """Whether `combinations` can sum over all labels."""
+        return not self._places and prod(part.stop - part.start for part in self._codes) <= MOST_LABELS
 
     def summed(self, batch: Batch, score: Callable[[Batch], LogProb]) -> LogProb:
         """log p(x | what is known of the labels) (B,), from a `score` log p(x | labels) of records that have theirs.
@@ -194,6 +247,15 @@ class LabelMarginal(nn.Module):
         part = torch.exp(terms - total[owner]).nan_to_num(0.0) * found.standard_error.double()
         error = torch.zeros_like(total).index_add(0, owner, part.square()).sqrt()
         return LogProb(total, found.kind, error)
+
+
+def label_groups(event: Event, batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """The distinct labels of records: their codes (1, L), their values (1, L) and the positions of their records."""
+    at = list(event.label_entries)
+    told = torch.cat([batch.codes[:, at].double(), batch.values[:, at].double()], 1)
+    for label in told.unique(dim=0) if len(told) else told:
+        codes, values = label.unsqueeze(0).chunk(2, 1)
+        yield codes.long(), values, (told == label).all(1).nonzero().squeeze(1)
 
 
 def grouped(terms: Tensor, owner: Tensor, size: int) -> Tensor:

@@ -16,6 +16,7 @@ from likewise.families.autoregressive.marginals import Marginals
 from likewise.families.autoregressive.walk import Walker, evidence_first, is_exact, patterns, recombine
 from likewise.families.entry import EntryConditional, output_sizes, starting_outputs
 from likewise.families.family import Draws, Family, LogProb, Player
+from likewise.families.labels import LabelMarginal
 from likewise.families.tiles import padded
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.roles import network
@@ -40,12 +41,18 @@ class AutoregressiveFamily(Family):
     entries, and draws under evidence use the order in which the evidence comes first. With `order="fixed"` there is one
     order and one joint, of which draws under evidence are importance-weighted unless the evidence opens the order.
 
+    With `conditional`, this is p(entries | labels): labels come first in every order and are never predicted. Unknown
+    ones are drawn and summed out by their frequencies among the training records.
+
     Parameters
     ----------
     event : Event
+    conditional : bool
+        Whether to learn p(entries | labels); ValueError where there are no labels.
     order : "any" or "fixed"
     orders : list of permutations of the entries, or None
-        The stored orders. By default the given order, followed for `order="any"` by random ones with labels last.
+        The stored orders. By default the given order, followed for `order="any"` by random ones with labels last, or
+        first with `conditional`.
     n_orders : int
         How many orders `order="any"` stores.
     any_share : float
@@ -63,6 +70,7 @@ class AutoregressiveFamily(Family):
         self,
         event: Event,
         *,
+        conditional: bool = False,
         order: Literal["any", "fixed"] = "any",
         orders: list[list[int]] | None = None,
         n_orders: int = 2,
@@ -78,11 +86,14 @@ class AutoregressiveFamily(Family):
         if order not in ("any", "fixed"):
             raise ValueError(f'order must be "any" or "fixed", not {order!r}')
         if orders is None:
-            orders = _default_orders(event, n_orders if order == "any" else 1)
+            orders = _default_orders(event, n_orders if order == "any" else 1, conditional)
         if not orders or any(sorted(one) != list(range(len(event))) for one in orders):
             raise ValueError(f"each order must name every one of the {len(event)} entries once")
         if order == "fixed" and len(orders) != 1:
             raise ValueError('order="fixed" takes exactly one order')
+        first = len(event.labels) if conditional else 0
+        if any(set(one[:first]) != set(event.label_entries[:first]) for one in orders):
+            raise ValueError("with conditional=True the labels must come first in each order")
         sizes = {"width": width, "hidden": hidden, "layers": layers, "components": components}
         for name, value in sizes.items():
             if type(value) is not int or value < 1:
@@ -92,6 +103,7 @@ class AutoregressiveFamily(Family):
         super().__init__(
             event,
             {
+                "conditional": conditional,
                 "order": order,
                 "orders": orders,
                 "any_share": any_share,
@@ -101,6 +113,9 @@ class AutoregressiveFamily(Family):
                 **sizes,
             },
         )
+        self.labels = LabelMarginal(event) if conditional else None
+        self._given = event.label_entries if conditional else ()
+        self._targets = [i for i in range(len(event)) if i not in self._given]
         self.orders = [tuple(one) for one in orders]
         self.any_share = any_share if order == "any" else 0.0
         self.components = components
@@ -123,6 +138,8 @@ class AutoregressiveFamily(Family):
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
         """Starts every conditional at its marginal: code frequencies, and components spread over the normal scores."""
+        if self.labels is not None:
+            self.labels.prepare(train)
         bias = [starting_outputs(self.event, i, train, self.components) for i in range(len(self.event))]
         with torch.no_grad():
             self.network.output_bias.copy_(torch.cat(bias))
@@ -130,15 +147,15 @@ class AutoregressiveFamily(Family):
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
         """The mean negative log-likelihood of a minibatch in nats, each record in an order of its own."""
         keys = self._training_keys(len(batch), generator)
-        entries = list(range(len(self.event)))
+        entries = self._targets
         if len(entries) > TARGETS:
             chosen = torch.randperm(len(entries), generator=generator, device=generator.device)[:TARGETS]
-            entries = sorted(chosen.tolist())
+            entries = sorted(entries[k] for k in chosen.tolist())
         known = (batch.status == Status.OBSERVED) & ~(batch.codes == self._unseen(batch.codes))
         embedded = self.network.embed(batch.codes, batch.values)
         before = (keys[:, None, :] < keys[:, entries, None]) & known[:, None, :]
         log_prob = self._conditionals(batch, torch.bmm(before.to(embedded), embedded), entries, generator)
-        scale = len(self.event) / len(entries) / len(batch)
+        scale = len(self._targets) / len(entries) / len(batch)
         loss: Tensor = -(log_prob * known[:, entries]).sum() * scale
         return loss
 
@@ -166,6 +183,7 @@ class AutoregressiveFamily(Family):
             fresh = torch.rand(size, len(self.event), generator=generator, device=device)
             afresh = torch.rand(size, 1, generator=generator, device=device) < self.any_share
             keys = torch.where(afresh, fresh, keys)
+            keys[:, list(self._given)] = -1.0
         return keys
 
     def _conditionals(
@@ -184,8 +202,8 @@ class AutoregressiveFamily(Family):
         known = batch.status == Status.OBSERVED
         embedded = self.network.embed(batch.codes, batch.values) * known.unsqueeze(-1)
         total = batch.values.new_zeros(len(batch))
-        for start in range(0, len(self.event), TARGETS):
-            entries = list(range(start, min(start + TARGETS, len(self.event))))
+        for start in range(0, len(self._targets), TARGETS):
+            entries = self._targets[start : start + TARGETS]
             before = (ranks[None, :] < ranks[entries, None]).to(embedded)
             log_prob = self._conditionals(batch, torch.einsum("te,beh->bth", before, embedded), entries)
             total = total + (log_prob * known[:, entries]).sum(1)
@@ -200,21 +218,31 @@ class AutoregressiveFamily(Family):
         An entry that is unknown costs nothing when no evidence follows it in an order. Otherwise its states are
         enumerated, values on fine grids and real ones by quadrature; past `marginals.MOST_BRANCHES` combinations the
         sum is estimated by importance sampling with noise from hash(seed, record).
+
+        Of a conditional model it is log p(entries | labels), or log sum_y p(y) p(entries | y) over labels that are
+        unknown; NotSupported where these are numeric.
         """
         precise = copy.deepcopy(self).double().eval()
         batch = batch.to(dtype=torch.float64)
+        if precise.labels is None:
+            return precise._score(batch, seed)
+        return precise.labels.summed(batch, lambda records: precise._score(records, seed))
+
+    def _score(self, batch: Batch, seed: int) -> LogProb:
+        """log-probabilities in float64, given the labels of a conditional model."""
         values = batch.values.new_zeros(len(batch))
         errors = torch.zeros_like(values)
         exact = True
         for status, rows in patterns(batch):
             part = batch.rows(rows)
             if not bool(status.any()):
-                values[rows] = torch.cat([precise._mixture(tile)[:kept] for tile, kept in padded(part, self._tile())])
+                values[rows] = torch.cat([self._mixture(tile)[:kept] for tile, kept in padded(part, self._tile())])
                 continue
-            answer = Marginals(precise.event, precise.network, precise.orders).log_prob(part, seed)
+            answer = Marginals(self.event, self.network, self.orders, self._given).log_prob(part, seed)
             values[rows], errors[rows] = answer.values, answer.standard_error
             exact = exact and answer.kind == "exact"
-        return LogProb(values + self.event.log_share(batch), "exact" if exact else "estimate", errors)
+        shares = self.event.log_share(batch.hide(self._given))
+        return LogProb(values + shares, "exact" if exact else "estimate", errors)
 
     def _tile(self) -> int:
         """Records scored at once: fewer for wide events, so that memory stays bounded."""
@@ -228,13 +256,14 @@ class AutoregressiveFamily(Family):
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records, each drawn in one of the stored orders chosen at random."""
         self.eval()
-        walker = Walker(self.event, self.network)
+        walker = Walker(self.event, self.network, self._given)
         chosen = torch.randint(len(self.orders), (size,), generator=generator, device=generator.device)
         parts, rows = [], []
         for m, order in enumerate(self.orders):
             mine = (chosen == m).nonzero().squeeze(1).cpu()
             for tile in mine.split(SAMPLE_TILE):
-                parts.append(walker.walk(Batch.unknown(self.event, len(tile)).to(self._device), order, generator).batch)
+                nothing = self._with_labels(Batch.unknown(self.event, len(tile)).to(self._device), generator)
+                parts.append(walker.walk(nothing, order, generator).batch)
                 rows.append(tile)
         if not parts:
             return Batch.unknown(self.event, 0)
@@ -246,18 +275,25 @@ class AutoregressiveFamily(Family):
 
         Exact where every draw comes after the evidence: always with `order="any"` and at most one restricted entry.
         Otherwise weighted candidates are resampled as they grow (sequential Monte Carlo), and the effective sample size
-        is the smallest met on the way; DataError when it is too small to be trusted.
+        is the smallest met on the way; DataError when it is too small to be trusted. Unknown labels of a conditional
+        model are drawn first, by their frequencies and what the evidence says of them; numeric ones are weighted.
         """
         self.eval()
-        walker = Walker(self.event, self.network)
+        walker = Walker(self.event, self.network, self._given)
         parts, rows, sizes = [], [], []
         evidence = evidence.to(device=self._device)
         for status, index in patterns(evidence):
-            order = self.orders[0] if self.any_share == 0 else evidence_first(status, self.orders[0])
-            exact = is_exact(status, order)
+            order = self.orders[0] if self.any_share == 0 else self._evidence_first(status)
+            weighed = self._weighs_labels(status)
+            exact = is_exact(status, tuple(i for i in order if i not in self._given))
+            exact = exact and (not weighed or (self.labels is not None and self.labels.countable))
             particles = draws if exact else max(PARTICLES, 4 * draws)
             for tile in index.split(max(1, SAMPLE_TILE // particles)):
-                repeated = evidence.rows(tile).repeat(particles)
+                part = evidence.rows(tile)
+                if exact and weighed:
+                    repeated = self._likely_labels(part, walker, order, draws, generator)
+                else:
+                    repeated = self._with_labels(part.repeat(particles), generator)
                 walk = walker.walk(repeated, order, generator, None if exact else particles)
                 if bool(torch.isneginf(walk.log_weight).view(len(tile), -1).all(1).any()):
                     raise DataError(
@@ -277,20 +313,51 @@ class AutoregressiveFamily(Family):
         batch = Batch.join(parts).rows(spread.to(self._device))
         return Draws(batch, None if bool(effective.isnan().all()) else effective.nan_to_num(float(draws)))
 
+    def _weighs_labels(self, status: Tensor) -> bool:
+        """Whether evidence of this pattern says something of labels that a conditional model is not given."""
+        free = bool((status[list(self._given)] != Status.OBSERVED).any())
+        return free and bool((status[self._targets] != Status.UNKNOWN).any())
+
+    def _likely_labels(
+        self, evidence: Batch, walker: Walker, order: tuple[int, ...], draws: int, generator: torch.Generator
+    ) -> Batch:
+        """Each record of evidence `draws` times, with labels drawn from p(labels | evidence)."""
+        assert self.labels is not None
+        records, owner, log_weight = self.labels.combinations(evidence, unseen=False)
+        log_weight = log_weight + walker.walk(records, order, generator).log_weight
+        counts = torch.bincount(owner, minlength=len(evidence))
+        first = counts.cumsum(0) - counts
+        table = torch.full((len(evidence), int(counts.max())), -torch.inf, dtype=log_weight.dtype, device=owner.device)
+        table[owner, torch.arange(len(owner), device=owner.device) - first[owner]] = log_weight
+        cumulative = torch.softmax(table, 1).nan_to_num(1.0).cumsum(1)
+        uniform = torch.rand(len(evidence), draws, generator=generator, device=generator.device, dtype=torch.float64)
+        picked = torch.searchsorted(cumulative, uniform.to(owner.device) * cumulative[:, -1:], right=True)
+        return records.rows((first.unsqueeze(1) + torch.minimum(picked, counts.unsqueeze(1) - 1)).flatten())
+
+    def _evidence_first(self, status: Tensor) -> tuple[int, ...]:
+        """The first order with evidence first, behind the labels of a conditional model."""
+        found = evidence_first(status, self.orders[0])
+        return (*(i for i in found if i in self._given), *(i for i in found if i not in self._given))
+
+    def _with_labels(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The batch, with the unknown labels of a conditional model drawn by their frequencies."""
+        return batch if self.labels is None else self.labels.completed(batch, generator)
+
     @property
     def _device(self) -> torch.device:
         return self.network.target.device
 
 
-def _default_orders(event: Event, size: int) -> list[list[int]]:
-    """The given order, then random ones with the labels last (which are then summed out for nothing)."""
+def _default_orders(event: Event, size: int, conditional: bool) -> list[list[int]]:
+    """The given order, then random ones; labels last (they are then summed out for nothing), or given and so first."""
     entries, labels = len(event.entries), list(event.label_entries)
     noise = torch.Generator().manual_seed(entries)
-    orders = [list(range(len(event)))]
+    orders = [[*labels, *range(entries)] if conditional else list(range(len(event)))]
     tries = 0
     while len(orders) < size and tries < 20 * size:
         tries += 1
-        order = [*torch.randperm(entries, generator=noise, device="cpu").tolist(), *labels]
+        drawn = torch.randperm(entries, generator=noise, device="cpu").tolist()
+        order = [*labels, *drawn] if conditional else [*drawn, *labels]
         if order not in orders:
             orders.append(order)
     return orders

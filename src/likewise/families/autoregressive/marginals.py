@@ -25,11 +25,13 @@ CANDIDATES = 256
 
 
 class Marginals:
-    """log p of records of one evidence pattern under the uniform mixture over `orders`."""
+    """log p of records of one evidence pattern under the uniform mixture over `orders`, given the entries `given`."""
 
-    def __init__(self, event: Event, network: PrefixNetwork, orders: list[tuple[int, ...]]) -> None:
-        self._event, self._network, self._orders = event, network, orders
-        self._walker = Walker(event, network)
+    def __init__(
+        self, event: Event, network: PrefixNetwork, orders: list[tuple[int, ...]], given: tuple[int, ...] = ()
+    ) -> None:
+        self._event, self._network, self._orders, self._given = event, network, orders, given
+        self._walker = Walker(event, network, given)
 
     def log_prob(self, batch: Batch, seed: int) -> LogProb:
         """Scores of float64 records that share one status pattern."""
@@ -87,7 +89,8 @@ class Marginals:
             allowed = batch.restrictions[i].rows(owner) if status == Status.RESTRICTED else None
             if status == Status.OBSERVED:
                 codes = batch.codes[owner, i]
-                log_weight = log_weight + conditional.log_prob(codes, batch.lower[owner, i], batch.width[owner, i])
+                if i not in self._given:
+                    log_weight = log_weight + conditional.log_prob(codes, batch.lower[owner, i], batch.width[owner, i])
                 context = context + self._network.embed_entry(i, codes, batch.values[owner, i])
             elif allowed is not None and position == len(order) - 1:
                 log_weight = log_weight + conditional.log_set(allowed)

@@ -53,10 +53,10 @@ class Walk:
 
 
 class Walker:
-    """Completes records entry by entry with the conditionals of a network."""
+    """Completes records entry by entry by conditionals of a network; entries `given` are known and weigh nothing."""
 
-    def __init__(self, event: Event, network: PrefixNetwork) -> None:
-        self._event, self._network = event, network
+    def __init__(self, event: Event, network: PrefixNetwork, given: tuple[int, ...] = ()) -> None:
+        self._event, self._network, self._given = event, network, given
 
     def conditional(self, entry: int, context: Tensor) -> EntryConditional:
         """p(entry | context) for contexts (N, width)."""
@@ -81,6 +81,9 @@ class Walker:
         log_weight = torch.zeros(size, dtype=torch.float64, device=codes.device)
         effective = None if particles is None else torch.full((size // particles,), float(particles))
         for position, i in enumerate(order):
+            if i in self._given:
+                context = context + self._network.embed_entry(i, codes[:, i], values[:, i])
+                continue
             status = int(evidence.status[0, i]) if size else int(Status.UNKNOWN)
             conditional = self.conditional(i, context)
             if status == Status.OBSERVED:

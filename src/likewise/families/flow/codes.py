@@ -9,7 +9,7 @@ from math import log, log1p
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, Columns, Entry, Event, Restriction
+from likewise.events import Batch, Columns, Entry, Event, Restriction, Status
 from likewise.families.autoregressive.family import AutoregressiveFamily
 from likewise.families.autoregressive.walk import Walker
 
@@ -25,15 +25,21 @@ class CodeFactor(nn.Module):
     width, hidden, layers, dropout : of the autoregressive model
     """
 
-    def __init__(self, event: Event, width: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(
+        self, event: Event, width: int, hidden: int, layers: int, dropout: float, conditional: bool = False
+    ) -> None:
         super().__init__()
         self.at = [i for i, entry in enumerate(event.all) if seen_codes(entry) > 1]
-        self.sure = [i for i, entry in enumerate(event.all) if entry.unseen is not None and i not in self.at]
+        labels = set(event.label_entries)
+        given = labels if conditional else set()
+        self.sure = [
+            i for i, entry in enumerate(event.all) if entry.unseen is not None and i not in self.at and i not in given
+        ]
         self.whole = event
         self.model: AutoregressiveFamily | None = None
-        if not self.at:
+        self.given = event.label_entries if conditional else ()
+        if not set(self.at) - given:
             return
-        labels = set(event.label_entries)
         bare = {i: replace(event.all[i], value=None) for i in self.at}
         self.event = Event(
             Columns(),
@@ -41,7 +47,14 @@ class CodeFactor(nn.Module):
             tuple(bare[i] for i in self.at if i in labels),
         )
         self.model = AutoregressiveFamily(
-            self.event, n_orders=1, width=width, hidden=hidden, layers=layers, dropout=dropout, components=1
+            self.event,
+            n_orders=1,
+            width=width,
+            hidden=hidden,
+            layers=layers,
+            dropout=dropout,
+            components=1,
+            conditional=conditional and bool(self.event.labels),
         )
 
     def part(self, batch: Batch) -> Batch:
@@ -71,7 +84,7 @@ class CodeFactor(nn.Module):
 
     def log_prob(self, batch: Batch, seed: int) -> Tensor:
         """log p(codes) (B,) of fully observed records, with the shares of their states within their codes."""
-        total = self.whole.log_share(batch)
+        total = self.whole.log_share(batch.hide(self.given))
         for i in self.sure:
             total = total + self.log_sure(i, batch.codes)
         return total if self.model is None else total + self.model.log_prob(self.part(batch), seed).values
@@ -82,11 +95,16 @@ class CodeFactor(nn.Module):
         unseen = codes[:, i].eq(entry.code.size - 1).double()
         return unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
 
-    def sample(self, size: int, generator: torch.Generator) -> Tensor:
-        """Codes (size, E) of all entries."""
-        codes = torch.zeros(size, len(self.whole), dtype=torch.int64, device=generator.device)
-        if self.model is not None:
-            codes[:, self.at] = self.model.sample(size, generator).codes.to(codes.device)
+    def sample(self, told: Batch, generator: torch.Generator) -> Tensor:
+        """Codes (B, E) of all entries, drawn given the labels that `told` observes; a known code stays."""
+        codes = told.codes.clone()
+        if self.model is None:
+            return codes
+        if bool((told.status[:, self.at] == Status.OBSERVED).any()):
+            drawn = self.model.conditional(self.part(told), 1, generator).batch
+        else:
+            drawn = self.model.sample(len(told), generator)
+        codes[:, self.at] = drawn.codes.to(codes.device)
         return codes
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:

@@ -80,7 +80,9 @@ class PartialRecords:
             estimated = True
             size = max(1, TILE // PARTICLES)
             found = [self._anneal(tile, PARTICLES, record_generator(tile, seed))[1] for tile in part.tiles(size)]
-            values[rows] = torch.cat([one.log_normaliser for one in found]) + self.event.log_share(part)
+            values[rows] = torch.cat([one.log_normaliser for one in found]) + self.event.log_share(
+                part.hide(self.family.codes.given)
+            )
             errors[rows] = torch.cat([one.standard_error for one in found])
         return values, errors, estimated
 
@@ -195,7 +197,7 @@ class PartialRecords:
         values = torch.zeros(codes.shape, dtype=torch.float64)
         if family.flow is not None:
             base = family.base.sample(len(codes), generator).to(values)
-            values = family._spread(family._values(codes, base))
+            values = family._spread(family._values(codes, repeated.values, base)) + repeated.hide(family.values).values
         drawn = self.event.complete(codes, values)
         for i in self.family.values:
             known = repeated.status[:, i] == Status.OBSERVED
@@ -301,9 +303,8 @@ class Posterior:
         """Codes (N, E), values (N, E) and log-likelihoods (N,) at `u` (N, dimension)."""
         family = self.family
         codes, total = self._codes(u)
-        values = torch.zeros(codes.shape, dtype=torch.float64)
         if family.flow is None:
-            return codes, values, total
+            return codes, torch.zeros(codes.shape, dtype=torch.float64), total
         present = family._present(codes)
         z = self.told.values[:, family.values].double()
         free = self.free_values
@@ -311,12 +312,12 @@ class Posterior:
         reference = truncated_normal.log_density(z[:, free]) - self.room.log_mass
         total = total - torch.where(present[:, free], reference, torch.zeros_like(reference)).sum(1)
         z = torch.where(present, z, torch.zeros_like(z))
-        base, log_det = family.flow(z, present, family._context(codes))
+        base, log_det = family.flow(z, present, family._context(codes, self.told.values))
         total = total + family.base.log_prob(base, present) + log_det
         fixed = [v for v in range(len(family.values)) if v not in self.free_values]
         width = self.told.width[:, [family.values[v] for v in fixed]].double()
         total = total + torch.where(present[:, fixed], width, torch.ones_like(width)).log().sum(1)
-        return codes, family._spread(z), total
+        return codes, family._spread(z) + self.told.hide(family.values).values, total
 
     def _codes(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (N, E), and the log-probability (N,) of the evidence on them along the way."""
@@ -327,6 +328,8 @@ class Posterior:
 
         def choose(k: int, cumulative: Tensor, share: Tensor) -> Tensor:
             i = factor.at[k]
+            if i in factor.given:
+                return codes[:, i]
             if k not in self.free_codes:
                 total.add_(share.gather(1, codes[:, [i]]).squeeze(1).log())
                 return codes[:, i]

@@ -18,12 +18,14 @@ from likewise.families.flow.codes import CodeFactor
 from likewise.families.flow.dequantise import Dequantisation
 from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
+from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
 from likewise.networks.base import Base, base_distribution
 from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
 from likewise.networks.invertible import Composition, Invertible
 from likewise.networks.masked import MaskedAutoregressive
+from likewise.networks.records import EntryEmbedding
 from likewise.networks.triangular import Triangular
 
 Architecture = Literal["spline", "realnvp", "maf"]
@@ -59,6 +61,8 @@ class FlowFamily(Family):
     code_width, code_hidden, code_layers, code_dropout : of the factor of codes
     importance_samples : int
         Points of each cell that a score looks at; more are a tighter bound.
+    conditional : bool
+        Learns p(entries | labels): both factors are told the labels, which are not scored.
     learning_rate, weight_decay : float
         Of AdamW.
     """
@@ -85,6 +89,7 @@ class FlowFamily(Family):
         code_layers: int = 2,
         code_dropout: float = 0.1,
         importance_samples: int = 16,
+        conditional: bool = False,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
@@ -125,16 +130,22 @@ class FlowFamily(Family):
                 "bumps": bumps,
                 "dropout": dropout,
                 "code_dropout": code_dropout,
+                "conditional": conditional,
                 "learning_rate": learning_rate,
                 "weight_decay": weight_decay,
                 **sizes,
             },
         )
         self.importance_samples = importance_samples
-        self.values = list(event.value_entries)
+        self.labels = LabelMarginal(event) if conditional else None
+        given = event.label_entries if conditional else ()
+        self.values = [i for i in event.value_entries if i not in given]
         size = len(self.values)
-        self.codes = CodeFactor(event, code_width, code_hidden, code_layers, code_dropout)
-        context = width if self.codes.at and size else 0
+        self.codes = CodeFactor(event, code_width, code_hidden, code_layers, code_dropout, conditional)
+        numeric = [i for i in given if event.all[i].value is not None]
+        context = width if (self.codes.at or numeric) and size else 0
+        # What numeric labels say besides their codes.
+        self.told = EntryEmbedding(event, numeric, context) if numeric and context else None
         sizes_of_codes = [event.code_sizes[i] for i in self.codes.at]
         self._starts = [sum(sizes_of_codes[:k]) for k in range(len(sizes_of_codes))]
         self.embedding = nn.Parameter(0.3 * torch.randn(sum(sizes_of_codes) if context else 0, context))
@@ -163,6 +174,8 @@ class FlowFamily(Family):
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
         """Starts codes at their frequencies; values start as independent normal scores, the identity map."""
+        if self.labels is not None:
+            self.labels.prepare(train)
         self.codes.prepare(train, generator)
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
@@ -191,7 +204,7 @@ class FlowFamily(Family):
         if self.flow is None:
             return {"round_trip_error": 0.0}
         values, present = records.values[:, self.values].float(), self._present(records.codes)
-        context = self._context(records.codes)
+        context = self._context(records.codes, records.values.float())
         back = self.flow.inverse(self.flow(values, present, context)[0], present, context)
         return {"round_trip_error": float((back - values).abs().max())}
 
@@ -200,12 +213,17 @@ class FlowFamily(Family):
     def _noise_shape(self, size: int) -> tuple[int, int]:
         return size, len(self.dequantisation.quantised)
 
-    def _context(self, codes: Tensor) -> Tensor | None:
-        """What layers are told of codes (B, E): the sum of their embeddings (B, C)."""
+    def _context(self, codes: Tensor, values: Tensor) -> Tensor | None:
+        """What layers are told (B, C) of codes (B, E), and of the values (B, E) of labels that are given."""
         if self.embedding.shape[1] == 0:
             return None
-        starts = torch.tensor(self._starts, device=codes.device)
-        return F.embedding(codes[:, self.codes.at] + starts, self.embedding).sum(1) / math.sqrt(len(self._starts))
+        total: Tensor = codes.new_zeros(()).to(self.embedding)
+        if self.codes.at:
+            starts = torch.tensor(self._starts, device=codes.device)
+            total = F.embedding(codes[:, self.codes.at] + starts, self.embedding).sum(1) / math.sqrt(len(self._starts))
+        if self.told is not None:
+            total = total + self.told(codes, values, torch.ones_like(codes, dtype=torch.bool))
+        return total
 
     def _present(self, codes: Tensor) -> Tensor:
         return self.event.present(codes)[:, self.values]
@@ -215,7 +233,7 @@ class FlowFamily(Family):
         if self.flow is None:
             return batch.values.new_zeros(len(batch))
         at = self.values
-        present, context = self._present(batch.codes), self._context(batch.codes)
+        present, context = self._present(batch.codes), self._context(batch.codes, batch.values)
         values, lower, width = (part[:, at] for part in (batch.values, batch.lower, batch.width))
         z, log_q = self.dequantisation(values, lower, width, present, context, uniform)
         base, log_det = self.flow(z, present, context, generator)
@@ -236,17 +254,25 @@ class FlowFamily(Family):
         """
         precise = copy.deepcopy(self).double().eval()
         batch = batch.to(dtype=torch.float64)
+        if precise.labels is None:
+            return precise._log_prob(batch, seed)
+        return precise.labels.summed(batch, lambda records: precise._log_prob(records, seed))
+
+    def _log_prob(self, batch: Batch, seed: int) -> LogProb:
+        """log-probabilities in float64, given the labels of a conditional model."""
 
         def whole(records: Batch) -> tuple[Tensor, Tensor]:
-            parts = [precise._score(tile, seed, kept) for tile, kept in padded(records, SCORE_TILE)]
+            parts = [self._score(tile, seed, kept) for tile, kept in padded(records, SCORE_TILE)]
             values, errors = (torch.cat(part) for part in zip(*parts, strict=True))
-            return values + precise.codes.log_prob(records, seed), errors
+            return values + self.codes.log_prob(records, seed), errors
 
         kind: Kind = "bound" if self.dequantisation.quantised else "exact"
+        if not len(batch):
+            return LogProb(batch.values.new_zeros(0), kind, batch.values.new_zeros(0))
         if batch.fully_observed:
-            values, errors = whole(batch) if len(batch) else (batch.values.new_zeros(0),) * 2
+            values, errors = whole(batch)
         else:
-            values, errors, estimated = PartialRecords(precise).log_prob(batch, seed, whole)
+            values, errors, estimated = PartialRecords(self).log_prob(batch, seed, whole)
             kind = "estimate" if estimated else kind
         return LogProb(values, kind, errors)
 
@@ -257,6 +283,8 @@ class FlowFamily(Family):
         Exact where only codes without values are known. Otherwise by importance, or by sequential Monte Carlo among
         latents, with the effective sample size; DataError where that is too small to be trusted.
         """
+        if self.labels is not None and bool((evidence.status[:, list(self.event.label_entries)] > 0).any()):
+            raise NotSupported("a model of records given their labels draws under evidence that says the labels")
         precise = copy.deepcopy(self).double().eval()
         return PartialRecords(precise).conditional(evidence.to(dtype=torch.float64), draws, generator)
 
@@ -273,29 +301,36 @@ class FlowFamily(Family):
 
     @torch.no_grad()
     def sample(self, size: int, generator: torch.Generator) -> Batch:
-        """`size` records: codes from their factor, then values."""
+        """`size` records: codes from their factor, then values; labels as they were counted, where they are given."""
         self.eval()
-        codes = self.codes.sample(size, generator)
-        values = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
+        told = self._labelled(size, generator)
+        codes, values = self.codes.sample(told, generator), told.values.clone()
         if self.flow is not None:
             for start in range(0, size, SAMPLE_TILE):
                 rows = slice(start, start + SAMPLE_TILE)
-                values[rows] = self._spread(self._values(codes[rows], self.base.sample(len(codes[rows]), generator)))
+                base = self.base.sample(len(codes[rows]), generator)
+                values[rows] += self._spread(self._values(codes[rows], told.values[rows].to(base), base))
         return self.event.complete(codes, values)
 
     @torch.no_grad()
     def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records of the factor of codes alone: each value is drawn from its own column, whatever the others."""
         self.eval()
-        codes = self.codes.sample(size, generator)
+        told = self._labelled(size, generator)
+        codes = self.codes.sample(told, generator)
         noise = torch.randn(size, len(self.values), generator=generator, device=generator.device)
-        return self.event.complete(codes, self._spread(noise * self._present(codes)))
+        return self.event.complete(codes, told.values + self._spread(noise * self._present(codes)))
 
-    def _values(self, codes: Tensor, base: Tensor) -> Tensor:
-        """Values (B, V) at points of the base."""
+    def _labelled(self, size: int, generator: torch.Generator) -> Batch:
+        """Records of which nothing is known but, in a conditional model, the labels, drawn by their frequencies."""
+        empty = Batch.unknown(self.event, size).to(generator.device)
+        return empty if self.labels is None else self.labels.completed(empty, generator)
+
+    def _values(self, codes: Tensor, labels: Tensor, base: Tensor) -> Tensor:
+        """Values (B, V) at points of the base, given codes (B, E) and the values (B, E) of labels that are given."""
         assert self.flow is not None
         present = self._present(codes)
-        return self.flow.inverse(base * present, present, self._context(codes))
+        return self.flow.inverse(base * present, present, self._context(codes, labels))
 
     def _spread(self, values: Tensor) -> Tensor:
         """Values (B, E) at the places of their entries."""
@@ -325,12 +360,18 @@ class FlowFamily(Family):
         latent, codes[:, at] = precise.codes.encode(codes[:, at], ~unknown[:, at])
         if precise.flow is None:
             return latent
-        values = batch.values[:, precise.values].double()
-        return torch.cat([latent, precise.flow(values, precise._present(codes), precise._context(codes))[0]], 1)
+        values = batch.values.double()
+        present, context = precise._present(codes), precise._context(codes, values)
+        return torch.cat([latent, precise.flow(values[:, precise.values], present, context)[0]], 1)
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Batch:
-        """The records at latents (B, d); the inverse of `encode`."""
+        """The records at latents (B, d); the inverse of `encode`.
+
+        NotSupported where labels are given: a latent then says nothing of them.
+        """
+        if self.labels is not None:
+            raise NotSupported("a model with conditional=True decodes latents only together with labels")
         precise = copy.deepcopy(self).double().eval()
         latent = latent.double()
         count = len(self.codes.at)
@@ -338,7 +379,7 @@ class FlowFamily(Family):
         codes[:, precise.codes.at] = precise.codes.decode(latent[:, :count])
         values = torch.zeros(codes.shape, dtype=torch.float64, device=latent.device)
         if precise.flow is not None:
-            values = precise._spread(precise._values(codes, latent[:, count:]))
+            values = precise._spread(precise._values(codes, values, latent[:, count:]))
         return self.event.complete(codes, values)
 
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:

@@ -76,8 +76,8 @@ class Calibration(nn.Module):
         gap = (self.frequency - share) / (self.frequency + share + 2 / len(drawn))
         moved = (self.shift + STEP * gap).clamp(-10, 10)
         self.shift.copy_(torch.where(self.shift > 0.5 * IMPOSSIBLE, moved, self.shift))
-        for i, v in self._place.items():
-            present = self._present(i, raw[i], drawn)
+        for i, raw_value in raw.items():
+            v, present = self._place[i], self._present(i, raw_value, drawn)
             if len(present) >= ENOUGH:
                 self.fake[v] = self.fake[v].lerp(quantiles(present, LEVELS), 1 - MEMORY)
 

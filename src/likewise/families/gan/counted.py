@@ -17,9 +17,9 @@ class Counted(nn.Module):
     those of the generator.
     """
 
-    def __init__(self, event: Event, codes: Codes, temperature: float, start: Start) -> None:
+    def __init__(self, event: Event, codes: Codes, temperature: float, start: Start, conditional: bool = False) -> None:
         super().__init__()
-        self.emission = Emission(event, codes, temperature, start).requires_grad_(False)
+        self.emission = Emission(event, codes, temperature, start, conditional).requires_grad_(False)
         self.calibration = Calibration(event)
         self.outputs = nn.Buffer(torch.zeros(self.emission.size))
 
@@ -29,8 +29,8 @@ class Counted(nn.Module):
         self.calibration.prepare(dense)
         self.outputs.copy_(self.emission.prepare(dense))
 
-    def draw(self, size: int, generator: torch.Generator) -> Tensor:
-        """Records (size, view)."""
+    def draw(self, size: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
+        """Records (size, view), with these labels if any are given."""
         outputs = self.outputs.expand(size, -1)
-        drawn: Tensor = self.emission(outputs, self.calibration, generator, hard=True)[0]
+        drawn: Tensor = self.emission(outputs, self.calibration, generator, True, labels)[0]
         return drawn

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
@@ -32,18 +33,21 @@ class Emission(nn.Module):
     Every entry adds a linear function of its soft states to the outputs of those that come after it: logits of codes,
     mean and logarithmic spread of values. Codes are Gumbel-softmax samples (Jang et al. 2017), a value is its mean plus
     noise of its spread. Order and first weights are those of the tree of Chow and Liu (1968), found by counting: the
-    two players start where every entry depends on one other.
+    two players start where every entry depends on one other. With `conditional`, labels are not drawn but given: they
+    come first, and are the roots of the tree.
     """
 
-    def __init__(self, event: Event, codes: Codes, temperature: float, start: Start) -> None:
+    def __init__(self, event: Event, codes: Codes, temperature: float, start: Start, conditional: bool = False) -> None:
         super().__init__()
+        self.given = event.label_entries if conditional else ()
         self.view, self.states = DenseView(event), States(event)
         self.hard, self.temperature, self.start = codes == "straight_through", temperature, start
         self.values = [i for i, column in enumerate(self.view.value_columns) if column is not None]
         self.spreads = {i: self.view.size + v for v, i in enumerate(self.values)}
         self.size = self.outputs(event)
         self.told = len(event) <= WIDEST
-        self.rank = nn.Buffer(torch.arange(len(event), dtype=torch.float32))
+        self.first_given = min((self._columns(i).start for i in self.given), default=self.view.size)
+        self.rank = nn.Buffer(torch.tensor(self._in_turn(range(len(event)))).argsort().float())
         self.weight = nn.Parameter(torch.zeros(self.states.size if self.told else 0, self.size))
 
     @staticmethod
@@ -51,16 +55,43 @@ class Emission(nn.Module):
         """How many numbers the network gives: the dense view, and a spread for each value."""
         return DenseView(event).size + len(event.value_entries)
 
+    def _columns(self, i: int) -> slice:
+        """Where entry `i` stands in the dense view."""
+        codes, value = self.view.code_columns[i], self.view.value_columns[i]
+        return slice(codes.start, codes.stop + (value is not None))
+
+    def _in_turn(self, order: Iterable[int]) -> list[int]:
+        """The entries in this order, but for those that are given, which come first."""
+        order = list(order)
+        return [*(i for i in order if i in self.given), *(i for i in order if i not in self.given)]
+
     def forward(
-        self, outputs: Tensor, calibration: Calibration, generator: torch.Generator, hard: bool | None = None
+        self,
+        outputs: Tensor,
+        calibration: Calibration,
+        generator: torch.Generator,
+        hard: bool | None = None,
+        labels: Tensor | None = None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Records (B, view) and, for the calibration, the values as they were before it."""
+        """Records (B, view) and, for the calibration, the values as they were before it.
+
+        Given `labels`, their part (B, L) of the dense view, are those of the records.
+        """
         hard = self.hard if hard is None else hard
+        assert (labels is None) == (not self.given)
         pieces: dict[int, Tensor] = {}
         raw: dict[int, Tensor] = {}
         for i in self.rank.argsort(stable=True).tolist():
             columns, column = self.view.code_columns[i], self.view.value_columns[i]
             codes = value = None
+            if labels is not None and i in self.given:
+                at = self._columns(i)
+                pieces[i] = labels[:, at.start - self.first_given : at.stop - self.first_given]
+                if self.told and at.stop > at.start:
+                    codes = pieces[i][:, : columns.stop - columns.start] if columns.stop > columns.start else None
+                    value = None if column is None else pieces[i][:, -1]
+                    outputs = outputs + self.states.of_entry(i, codes, value) @ self.weight[self.states.slices[i]]
+                continue
             if columns.stop > columns.start:
                 logits = outputs[:, columns] + calibration.shift[columns]
                 codes = gumbel_softmax(logits, self.temperature, hard, generator)
@@ -147,7 +178,9 @@ class Emission(nn.Module):
             for b in entries[: entries.index(a)]:
                 found[a, b] = found[b, a] = self._information(moments, share, a, b, size)
         chosen: dict[int, int] = {}
-        order = [max(entries, key=lambda i: sum(found.get((i, j), 0.0) for j in entries))] if entries else []
+        order = [i for i in entries if i in self.given]
+        if entries and not order:
+            order = [max(entries, key=lambda i: sum(found.get((i, j), 0.0) for j in entries))]
         while len(order) < len(entries):
             child, parent = max(
                 ((i, j) for i in entries if i not in order for j in order), key=lambda edge: found[edge]
@@ -155,7 +188,7 @@ class Emission(nn.Module):
             order.append(child)
             if found[child, parent] > 0:
                 chosen[child] = parent
-        return chosen, order + [i for i in range(len(self.states.slices)) if i not in entries]
+        return chosen, self._in_turn(order + [i for i in range(len(self.states.slices)) if i not in entries])
 
     def _information(self, moments: Tensor, share: Tensor, a: int, b: int, size: int) -> float:
         """Mutual information in nats of two entries, less what chance gives (Miller 1955)."""

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import get_args
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.dense_view import DenseView
-from likewise.events import Batch, Event
-from likewise.families.family import Family, Player
+from likewise.events import Batch, Event, Status
+from likewise.families.family import Draws, Family, Player
 from likewise.families.gan.calibration import Calibration
+from likewise.families.gan.choice import chosen, log_preference
 from likewise.families.gan.counted import Counted
 from likewise.families.gan.emission import Codes, Emission, Start
+from likewise.families.gan.given import GivenLabels
 from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, one_centred, zero_centred
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
 from likewise.families.gan.presentation import Presentation
-from likewise.mathematics.relaxation import gumbel
+from likewise.families.gan.settings import check_settings
+from likewise.families.labels import label_groups
+from likewise.families.rejection import Candidates, as_given, rejection
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
@@ -45,6 +48,9 @@ FAINT = 0.1
 PENALISED = 4
 """Penalties r1 and r1r2 are estimated on one in so many packs: they cost two passes back."""
 
+OTHERS = 64
+"""Sets of other candidates over which the referee's preference for a record is averaged."""
+
 BUMPS = 16
 """Steps and bumps through which critic and referee see a value."""
 
@@ -57,9 +63,15 @@ class GANFamily(Family):
     classifier of the averaged generator against real records: when records are drawn, its odds pick one of `candidates`
     by importance (Rubin 1988; Azadi et al. 2019 reject by such odds). `candidates=1` is the generator alone.
 
+    With `conditional`, labels are no part of what is generated: generator, critic and referee are told them (Mirza and
+    Osindero 2014), in training those of the real records, so that p(entries | labels) does not depend on how often a
+    label stood among the records.
+
     Parameters
     ----------
     event : Event
+    conditional : bool
+        Whether to learn p(entries | labels); ValueError where there are no labels.
     loss : "minimax", "nonsaturating", "wasserstein" or "relativistic"
     penalty : "auto", "none", "r1", "r1r2", "gradient" or "clip"
         Of the critic's gradient with respect to its features, or the clipping of its weights. The weight of r1 and
@@ -93,6 +105,7 @@ class GANFamily(Family):
         self,
         event: Event,
         *,
+        conditional: bool = False,
         loss: Loss = "relativistic",
         penalty: Penalty = "auto",
         gamma: float = 0.1,
@@ -115,14 +128,6 @@ class GANFamily(Family):
         critic_steps: int = 1,
         ema_decay: float = 0.999,
     ) -> None:
-        if loss not in GAMES:
-            raise ValueError(f"loss must be one of {', '.join(GAMES)}, not {loss!r}")
-        if penalty not in get_args(Penalty):
-            raise ValueError(f"penalty must be one of {', '.join(get_args(Penalty))}, not {penalty!r}")
-        if codes not in get_args(Codes):
-            raise ValueError(f"codes must be one of {', '.join(get_args(Codes))}, not {codes!r}")
-        if start not in get_args(Start):
-            raise ValueError(f"start must be one of {', '.join(get_args(Start))}, not {start!r}")
         sizes = {
             "pack": pack,
             "candidates": candidates,
@@ -133,9 +138,6 @@ class GANFamily(Family):
             "critic_layers": critic_layers,
             "critic_steps": critic_steps,
         }
-        for name, value in sizes.items():
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
         rates = {
             "gamma": gamma,
             "temperature": temperature,
@@ -147,31 +149,29 @@ class GANFamily(Family):
             "eps": eps,
             "ema_decay": ema_decay,
         }
-        for name, rate in rates.items():
-            if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate >= 0:
-                raise ValueError(f"{name} must be a number of at least 0, not {rate!r}")
-        if not temperature > 0 or not max(ema_decay, beta1, beta2) < 1:
-            raise ValueError("temperature must be positive, and ema_decay, beta1 and beta2 below 1")
-        settings = {"loss": loss, "penalty": penalty, "codes": codes, "start": start, **sizes, **rates}
-        super().__init__(event, settings)
+        named = {"loss": loss, "penalty": penalty, "codes": codes, "start": start}
+        check_settings(named, sizes, rates)
+        super().__init__(event, {"conditional": conditional, **named, **sizes, **rates})
         self.latent, self.candidates, self.pair_weight = latent, candidates, pair_weight
         self._game, self._penalty, self._gamma = GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma
         self._view = DenseView(event)
-        self._presentation = Presentation(event, codes, temperature)
+        self._presentation = Presentation(event, codes, temperature, conditional)
+        self.labels = GivenLabels(event, self._presentation) if conditional else None
         self._pairs = PairCritic(event)
         self._turns = 0
         self._remarks: list[str] = []
-        self.generator: nn.Module = network("generator", event.layout)(
-            event, latent, width, layers, Emission.outputs(event)
-        )
         critic = network("critic", event.layout)
         self.critic, self.referee = (
             critic(event, critic_width, critic_layers, BUMPS, pack),
             critic(event, critic_width, critic_layers, BUMPS, 1, 0.1),
         )
-        self.emission = Emission(event, codes, temperature, start)
+        self.emission = Emission(event, codes, temperature, start, conditional)
+        told = 0 if self.labels is None else self.labels.size
+        self.generator: nn.Module = network("generator", event.layout)(
+            event, latent + told, width, layers, Emission.outputs(event)
+        )
         self.calibration = Calibration(event)
-        self.counted = Counted(event, codes, temperature, start)
+        self.counted = Counted(event, codes, temperature, start, conditional)
         self.monitor = Monitor(event)
 
     # -------------------------------------------------------------------------------------------------------- learning
@@ -211,6 +211,8 @@ class GANFamily(Family):
         counted = train
         if len(train) > COUNTED:
             counted = train.rows(torch.randperm(len(train), generator=generator, device=generator.device)[:COUNTED])
+        if self.labels is not None:
+            self.labels.marginal.prepare(train)
         dense = self._presentation.spread(counted, generator)
         self.monitor.prepare(counted)
         self.counted.prepare(dense)
@@ -230,14 +232,24 @@ class GANFamily(Family):
         return self._generator_turn(real, generator) if player == "generator" else self._referee_turn(real, generator)
 
     def _generate(
-        self, size: int, generator: torch.Generator, hard: bool | None = None
+        self, size: int, generator: torch.Generator, hard: bool | None = None, labels: Tensor | None = None
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """Records (size, view) of the generator, and their values before calibration."""
+        """Records (size, view) of the generator, with these labels if any, and their values before calibration."""
         noise = torch.randn(size, self.latent, generator=generator, device=generator.device)
+        if labels is not None:
+            noise = torch.cat([noise, labels.to(noise)], 1)
         drawn: tuple[Tensor, dict[int, Tensor]] = self.emission(
-            self.generator(noise).float(), self.calibration, generator, hard
+            self.generator(noise).float(), self.calibration, generator, hard, labels
         )
         return drawn
+
+    def _labels_of(self, dense: Tensor) -> Tensor | None:
+        """The labels (B, n) of dense views, where the model is conditional."""
+        return None if self.labels is None else self.labels.of(dense)
+
+    def _drawn_labels(self, size: int, generator: torch.Generator) -> Tensor | None:
+        """Labels (size, n), as often as among the training records, where the model is conditional."""
+        return None if self.labels is None else self.labels.draw(size, generator)
 
     def _critic_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         critic = self._as_critic(self.critic)
@@ -246,7 +258,7 @@ class GANFamily(Family):
                 for parameter in critic.parameters():
                     parameter.clamp_(-CLIP, CLIP)
         with torch.no_grad():
-            fake, _ = self._generate(len(real), generator)
+            fake, _ = self._generate(len(real), generator, labels=self._labels_of(real))
             packs = critic.packed(real), critic.packed(fake)
         size = len(packs[0])
         numbers = critic.judge(torch.cat(packs), generator)
@@ -265,7 +277,7 @@ class GANFamily(Family):
 
     def _generator_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         critic = self._as_critic(self.critic)
-        fake, raw = self._generate(len(real), generator)
+        fake, raw = self._generate(len(real), generator, labels=self._labels_of(real))
         if self.training:
             self.calibration.update(fake.detach(), raw, real)
         with torch.no_grad():
@@ -278,7 +290,7 @@ class GANFamily(Family):
     def _referee_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         """Cross entropy of a classifier of calibrated records of the averaged generator against real ones."""
         with torch.no_grad():
-            drawn, raw = self._generate(len(real), generator, hard=True)
+            drawn, raw = self._generate(len(real), generator, hard=True, labels=self._labels_of(real))
             if self.training:
                 self.calibration.update(drawn, raw, real)
         referee = self._as_critic(self.referee)
@@ -295,7 +307,10 @@ class GANFamily(Family):
 
         The code length is that under records of the generator alone, scaled so that every entry counts once.
         """
-        drawn = self._draw(MONITORED, 1, generator)
+        labels = self._labels_of(self._presentation.spread(batch, generator).float())
+        if labels is not None:
+            labels = labels[torch.randint(len(batch), (MONITORED,), generator=generator, device=generator.device)]
+        drawn = self._draw(MONITORED, 1, generator, labels)
         codes, values = self._view.harden(drawn)
         findings = self.monitor.judge(batch, codes, values)
         figures = findings.figures * len(self.event) / 2
@@ -313,15 +328,14 @@ class GANFamily(Family):
     def _saved(self, batch: Batch, drawn: Tensor, generator: torch.Generator) -> Tensor:
         """By how much the referee shortens the code of held-out records (B,), in nats.
 
-        Picking one of k candidates by odds r multiplies the density of a record x by k r(x) / (r(x) + the odds of the
-        others), on average over these; of that the logarithm. The others are chosen among `drawn`, by the generator.
+        See `log_preference`; the others are chosen among `drawn`, by the generator.
         """
         referee = self._as_critic(self.referee)
-        odds = referee(self._presentation.spread(batch, generator).float(), generator).double().unsqueeze(1)
-        pool = referee(drawn, generator).double()
+        odds = referee(self._presentation.spread(batch, generator).float(), generator)
+        pool = referee(drawn, generator)
         size = (len(batch), self.candidates - 1)
         others = pool[torch.randint(len(pool), size, generator=generator, device=generator.device)]
-        return math.log(self.candidates) + torch.cat([odds, others], 1).log_softmax(1)[:, 0]
+        return math.log(self.candidates) + torch.cat([odds.unsqueeze(1), others], 1).double().log_softmax(1)[:, 0]
 
     def remarks(self) -> list[str]:
         """Names mode collapse where the last validation found it."""
@@ -341,29 +355,90 @@ class GANFamily(Family):
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records, each chosen by the referee among candidates of its own: independent draws."""
         self.eval()
-        tile = max(1, SAMPLE_TILE // self.candidates)
-        sizes = [min(tile, size - start) for start in range(0, size, tile)]
-        if not sizes:
+        if not size:
             return Batch.unknown(self.event, 0)
-        drawn = torch.cat([self._draw(part, self.candidates, generator) for part in sizes])
-        codes, values = self._view.harden(drawn)
-        return self.event.complete(codes, values)
+        drawn = self._whole(size, generator)
+        return self.event.complete(drawn.codes, drawn.values)
 
     @torch.no_grad()
     def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records of the start that was counted, before anybody learned."""
         self.eval()
-        codes, values = self._view.harden(self.counted.draw(size, generator))
+        codes, values = self._view.harden(self.counted.draw(size, generator, self._drawn_labels(size, generator)))
         return self.event.complete(codes, values)
 
-    def _draw(self, size: int, candidates: int, generator: torch.Generator) -> Tensor:
+    def _draw(self, size: int, candidates: int, generator: torch.Generator, labels: Tensor | None) -> Tensor:
         """Records (size, view) of the generator, each the referee's choice among candidates."""
-        drawn, _ = self._generate(size * candidates, generator, hard=True)
+        labels = None if labels is None else labels.repeat_interleave(candidates, 0)
+        drawn, _ = self._generate(size * candidates, generator, True, labels)
         if candidates == 1:
             return drawn
         odds = self._as_critic(self.referee)(drawn).float().view(size, candidates)
-        chosen = (odds + gumbel(odds, generator)).argmax(1)
-        return drawn[chosen + candidates * torch.arange(size, device=drawn.device)]
+        return drawn[chosen(odds, generator) + candidates * torch.arange(size, device=drawn.device)]
+
+    # -------------------------------------------------------------------------------------------------------- evidence
+
+    @torch.no_grad()
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
+        """`draws` records for each record of evidence, by rejection: see `rejection`, whose errors it raises.
+
+        Evidence is applied before the referee chooses: of the generator's own records, those that agree are weighted by
+        how much the choice among candidates changes their density, so draws have the conditional distribution of what
+        `sample` draws, and no candidate is thrown away by the referee first. Labels of a conditional model that are
+        observed are given to the generator; unknown ones are drawn with the records.
+        """
+        self.eval()
+        if self.labels is None:
+            return rejection(self._weighted(None, generator), self.event, evidence, draws, generator)
+        at = list(self.event.label_entries)
+        given = (evidence.status[:, at] == Status.OBSERVED).all(1)
+        parts, rows, sizes = [], [], []
+        free = (~given).nonzero().squeeze(1)
+        if len(free):
+            found = rejection(self._whole, self.event, evidence.rows(free), draws, generator)
+            assert found.effective_sample_size is not None
+            parts, rows, sizes = [found.batch], [free], [found.effective_sample_size]
+        told = given.nonzero().squeeze(1)
+        for codes, values, group in label_groups(self.event, evidence.rows(told)):
+            mine = told[group]
+            labels = self.labels.show(codes, values, generator)
+            entries = evidence.rows(mine).hide(at)
+            found = rejection(self._weighted(labels, generator), self.event, entries, draws, generator)
+            assert found.effective_sample_size is not None
+            parts.append(found.batch)
+            rows.append(mine)
+            sizes.append(found.effective_sample_size)
+        if not parts:
+            return Draws(Batch.unknown(self.event, 0))
+        back = torch.cat(rows).argsort()
+        batch = Batch.join(parts).rows((back.unsqueeze(1) * draws + torch.arange(draws)).flatten())
+        return Draws(as_given(batch, evidence.repeat(draws)), torch.cat(sizes)[back])
+
+    def _whole(self, size: int, generator: torch.Generator) -> Candidates:
+        """Records as `sample` draws them."""
+        tile = max(1, SAMPLE_TILE // self.candidates)
+        parts = [min(tile, size - start) for start in range(0, size, tile)]
+        drawn = [self._draw(part, self.candidates, generator, self._drawn_labels(part, generator)) for part in parts]
+        codes, values = self._view.harden(torch.cat(drawn))
+        return Candidates(codes, values, torch.zeros(size))
+
+    def _weighted(
+        self, labels: Tensor | None, generator: torch.Generator
+    ) -> Callable[[int, torch.Generator], Candidates]:
+        """Draws the generator's own records, weighted by how the referee's choice changes their density."""
+        referee, rest = self._as_critic(self.referee), self.candidates - 1
+
+        def generate(size: int, generator: torch.Generator) -> Tensor:
+            return self._generate(size, generator, True, None if labels is None else labels.expand(size, -1))[0]
+
+        others = referee(generate(OTHERS * rest, generator)).view(OTHERS, rest) if rest else torch.zeros(1, 0)
+
+        def draw(size: int, generator: torch.Generator) -> Candidates:
+            drawn = generate(size, generator)
+            log_weight = log_preference(referee(drawn), others) if rest else torch.zeros(size)
+            return Candidates(*self._view.harden(drawn), log_weight)
+
+        return draw
 
 
 def _gradient(numbers: Tensor, at: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 
@@ -18,9 +20,11 @@ class Presentation:
     With "relaxed", generated codes are Gumbel-softmax samples, and a real code is a Gumbel-softmax sample that had this
     code as its largest, at the logits of the training frequencies (Maddison et al. 2014 draw Gumbels given their
     maximum). A real value on a grid is spread uniformly over its cell, for generated ones fall anywhere in theirs.
+    Of a conditional model (`conditional`) labels are given to both sides alike, and stay indicators.
     """
 
-    def __init__(self, event: Event, codes: Codes, temperature: float) -> None:
+    def __init__(self, event: Event, codes: Codes, temperature: float, conditional: bool = False) -> None:
+        self._relaxed = len(event.entries) if conditional else len(event)
         self.view, self._codes, self._temperature = DenseView(event), codes, temperature
         quantised = [i for i in event.value_entries if isinstance(event.all[i].value, Quantised)]
         self._quantised = quantised
@@ -51,7 +55,8 @@ class Presentation:
     def _relax(self, dense: Tensor, frequency: Tensor, generator: torch.Generator) -> Tensor:
         """Gumbel-softmax samples given that each real code came out largest."""
         out = dense.clone()
-        for columns, value in zip(self.view.code_columns, self.view.value_columns, strict=True):
+        entries = zip(self.view.code_columns, self.view.value_columns, strict=True)
+        for columns, value in islice(entries, self._relaxed):
             if columns.stop == columns.start:
                 continue
             mine = dense[:, columns] > 0
