@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, Quantised, Status
-from likewise.families.family import LogProb
+from likewise.families.family import Draws, LogProb
 from likewise.mathematics.monotone import EDGE
 
 KNOTS = 1024
@@ -247,6 +247,58 @@ class LabelMarginal(nn.Module):
         part = torch.exp(terms - total[owner]).nan_to_num(0.0) * found.standard_error.double()
         error = torch.zeros_like(total).index_add(0, owner, part.square()).sqrt()
         return LogProb(total, found.kind, error)
+
+    def draws(
+        self,
+        evidence: Batch,
+        count: int,
+        generator: torch.Generator,
+        score: Callable[[Batch], LogProb],
+        draw: Callable[[Batch, int], Draws],
+    ) -> Draws:
+        """`count` records for each record of evidence, whose labels may be unknown, from a `draw` that needs them.
+
+        Labels that are not observed are drawn from p(y | evidence), which is p(evidence | y) p(y) up to a factor, by
+        `score`; records then by `draw`, all those of one state of the labels together.
+        """
+        records, owner, log_weight = self.combinations(evidence, unseen=False)
+        if records is evidence:
+            return draw(evidence, count)
+        said = records.hide(self._event.label_entries).status != Status.UNKNOWN
+        if bool(said.any()):
+            log_weight = log_weight + score(records).values.to(log_weight)
+        chosen = self._chosen(log_weight, owner, len(evidence), count, generator)
+        parts, places, worth = [], [], evidence.values.new_zeros(len(evidence)).double()
+        states, member = torch.unique(records.codes[:, list(self._event.label_entries)], dim=0, return_inverse=True)
+        for state in range(len(states)):
+            rows = ((member == state) & (chosen > 0)).nonzero().squeeze(1)
+            if not len(rows):
+                continue
+            most = int(chosen[rows].max())
+            found = draw(records.rows(rows), most)
+            kept = (torch.arange(most) < chosen[rows].unsqueeze(1)).flatten()
+            parts.append(found.batch.rows(kept))
+            places.append(owner[rows].repeat_interleave(chosen[rows]))
+            size = (
+                torch.full((len(rows),), float(most))
+                if found.effective_sample_size is None
+                else found.effective_sample_size
+            )
+            worth.index_add_(0, owner[rows], size.to(worth) * chosen[rows] / most)
+        place = torch.cat(places)
+        shuffled = torch.rand(len(place), generator=generator, dtype=torch.float64) + place
+        return Draws(Batch.join(parts).rows(shuffled.argsort()), worth.clamp(max=count))
+
+    @staticmethod
+    def _chosen(log_weight: Tensor, owner: Tensor, rows: int, count: int, generator: torch.Generator) -> Tensor:
+        """How many (N,) of `count` draws of its record each combination gets, drawn by weight."""
+        out = torch.zeros(len(owner), dtype=torch.int64)
+        for row in range(rows):
+            mine = (owner == row).nonzero().squeeze(1)
+            share = torch.softmax(log_weight[mine], 0)
+            drawn = torch.multinomial(share, count, replacement=True, generator=generator)
+            out[mine] = torch.bincount(drawn, minlength=len(mine))
+        return out
 
 
 def label_groups(event: Event, batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

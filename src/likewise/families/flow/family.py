@@ -283,10 +283,14 @@ class FlowFamily(Family):
         Exact where only codes without values are known. Otherwise by importance, or by sequential Monte Carlo among
         latents, with the effective sample size; DataError where that is too small to be trusted.
         """
-        if self.labels is not None and bool((evidence.status[:, list(self.event.label_entries)] > 0).any()):
-            raise NotSupported("a model of records given their labels draws under evidence that says the labels")
         precise = copy.deepcopy(self).double().eval()
-        return PartialRecords(precise).conditional(evidence.to(dtype=torch.float64), draws, generator)
+
+        def drawn(told: Batch, number: int) -> Draws:
+            return PartialRecords(precise).conditional(told.to(dtype=torch.float64), number, generator)
+
+        if self.labels is None:
+            return drawn(evidence, draws)
+        return self.labels.draws(evidence, draws, generator, self.log_prob, drawn)
 
     def _score(self, tile: Batch, seed: int, kept: int) -> tuple[Tensor, Tensor]:
         if not self.dequantisation.quantised:

@@ -426,12 +426,16 @@ class VAEFamily(Family):
         DataError
             When too few latents carry weight to be trusted.
         NotSupported
-            When the decoder is told labels and the evidence does not say them.
+            When the decoder is told numeric labels and the evidence does not say them.
         """
-        if self.labels is not None and bool((evidence.status[:, list(self.event.label_entries)] > 0).any()):
-            raise NotSupported("a model of records given their labels draws under evidence that says the labels")
         precise = copy.deepcopy(self).double().eval()
-        return conditional(precise, evidence.to(dtype=torch.float64), draws, generator)
+
+        def drawn(told: Batch, number: int) -> Draws:
+            return conditional(precise, told.to(dtype=torch.float64), number, generator)
+
+        if self.labels is None:
+            return drawn(evidence, draws)
+        return self.labels.draws(evidence, draws, generator, self.log_prob, drawn)
 
     # -------------------------------------------------------------------------------------------------------- latents
 
