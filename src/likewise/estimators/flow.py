@@ -89,7 +89,7 @@ class Flow(Generative):
         width: int = 128,
         layers: int = 2,
         dropout: float = 0.1,
-        bumps: int = 8,
+        bumps: int = 16,
         code_width: int = 128,
         code_hidden: int = 256,
         code_layers: int = 2,
