@@ -60,8 +60,9 @@ def wild(event: Event, **settings: Any) -> VAEFamily:
         torch.manual_seed(0)
         family = VAEFamily(event, **{**SIZES, **settings})
         with torch.no_grad():
+            family.fitted.fill_(True)
             for name, parameter in family.named_parameters():
-                parameter.add_((0.1 if name.startswith("prior") else 0.4) * torch.randn_like(parameter))
+                parameter.add_((0.1 if name.startswith("learned") else 0.4) * torch.randn_like(parameter))
             # Posteriors far from the truth give weights whose mean takes for ever.
             family.encoder.leave.weight.mul_(0.2)
             family.encoder.leave.bias.mul_(0.2)
@@ -326,7 +327,7 @@ def test_learned_priors_are_distributions_that_draw_what_they_say(prior: Any) ->
 def test_the_plain_prior_is_told_beside_the_learned_one() -> None:
     family = wild(DISCRETE, prior="mixture")
     plain = wild(DISCRETE, prior="gaussian")
-    plain.load_state_dict({name: part for name, part in family.state_dict().items() if not name.startswith("prior")})
+    plain.load_state_dict({name: part for name, part in family.state_dict().items() if not name.startswith("learned")})
     first, second, third = (
         rows_of(draw(400, torch.Generator().manual_seed(0)))
         for draw in (family.sample, family.sample_borrowed, plain.sample)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.errors import NotSupported
@@ -48,8 +48,8 @@ LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
 
-PRIOR_RATE, PRIOR_TURNS = 1e-2, 4
-"""The learning rate of a learned prior, and the turns it takes for one of the autoencoder in the cool-down."""
+PRIOR_RATE, PRIOR_TURNS = 1e-2, 6
+"""The learning rate of a learned prior, and its turns in a step of the cool-down: earlier, latents move too much."""
 
 PRIOR_DECAY = 0.98
 """Of the average of its weights: short, since a prior follows latents that still move."""
@@ -177,9 +177,10 @@ class VAEFamily(Family):
         assert isinstance(decoder, RecordDecoder)
         self.encoder, self.decoder = encoder, decoder
         self.gaussian = GaussianPrior()
+        self.fitted = nn.Buffer(torch.zeros((), dtype=torch.bool))
         context = CONTEXT if conditional else 0
         learned = prior_of(prior, latent, prior_components, prior_width, prior_layers, context)
-        self.prior: Prior = learned or self.gaussian
+        self.learned: Prior | None = learned
         # What the prior is told of the labels.
         self.told = EntryEmbedding(event, given, CONTEXT) if conditional and learned is not None else None
 
@@ -191,24 +192,28 @@ class VAEFamily(Family):
         rate, decay = settings["learning_rate"], settings["ema_decay"]
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         found = [Player("model", parameters, rate, weight_decay=settings["weight_decay"], ema_decay=decay)]
-        if self.prior is not self.gaussian:
-            own = [*self.prior.parameters(), *(() if self.told is None else self.told.parameters())]
+        if self.learned is not None:
+            own = [*self.learned.parameters(), *(() if self.told is None else self.told.parameters())]
             found.append(
-                Player("prior", own, PRIOR_RATE, ema_decay=PRIOR_DECAY, late_steps=PRIOR_TURNS, against=("model",))
+                Player(
+                    "prior",
+                    own,
+                    PRIOR_RATE,
+                    ema_decay=PRIOR_DECAY,
+                    steps=0,
+                    late_steps=PRIOR_TURNS,
+                    against=("model",),
+                )
             )
         return found
 
     def prepare(self, train: Batch, generator: torch.Generator) -> None:
-        """Starts every head at its marginal and the posteriors near the prior."""
+        """Starts every head at its marginal."""
         with torch.no_grad():
             self.decoder.leave.bias.copy_(self.heads.starting_outputs(train))
             if self.labels is not None:
                 self.labels.prepare(train)
-            rows = torch.randperm(len(train), generator=generator, device=generator.device)[:2048]
-            some = train.rows(rows)
-            posterior = self._posterior(some, self._known(some))
-            noise = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
-            self.prior.start(posterior.latent(noise))
+            self.fitted.fill_(False)
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
         """The loss of a player on a minibatch, in nats a record."""
@@ -217,7 +222,11 @@ class VAEFamily(Family):
             with torch.no_grad():
                 posterior = self._posterior(batch, known)
                 latent = posterior.latent(_noise(posterior.mean.shape, generator))
-            found: Tensor = self.prior.log_density(latent, self._context(batch))
+            assert self.learned is not None
+            if not bool(self.fitted):
+                self.learned.start(latent)
+                self.fitted.fill_(True)
+            found: Tensor = self.learned.log_density(latent, self._context(batch))
             return -found.mean()
         shown = known & ~self._hidden(batch, generator)
         posterior = self._posterior(batch, shown, generator)
@@ -252,6 +261,11 @@ class VAEFamily(Family):
         log_weight = self._log_weights(batch, posterior, noise, self._beta)
         # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
         return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of scores and samples: the learned one, once it has begun to learn."""
+        return self.gaussian if self.learned is None or not bool(self.fitted) else self.learned
 
     def _told(self, active: int) -> list[str]:
         if active > self._latent / 2:
