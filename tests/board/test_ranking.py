@@ -105,7 +105,7 @@ def test_no_better_than_independent_columns_is_said():
 def test_what_a_model_borrows_is_told_beside_its_own_figure():
     assert "borrows" not in words(result())
     lent = replace(result(), borrowed=at(0.47))
-    assert words(lent).endswith("; what it borrows scores 0.47 by itself")
+    assert words(lent).endswith("; with its factor of codes and independent values it scores 0.47")
     assert Result.from_json(lent.to_json()) == lent
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
 
 import likewise as lw
-from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real
+from likewise.errors import DataError
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.flow import FlowFamily
 from likewise.mathematics.monotone import MonotoneMap
 
@@ -232,3 +234,131 @@ def test_the_round_trip_is_measured_after_a_fit() -> None:
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         FlowFamily(MIXED, **settings)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------------------------------------------------ evidence
+
+
+REALS = Event(
+    Columns(),
+    (
+        Entry("flag", Categorical(2)),
+        Entry("x", Categorical(1), PLAIN),
+        Entry("y", Categorical(2), PLAIN, missing=1),
+    ),
+)
+
+
+def density(family: FlowFamily, flag: int, x: float, size: int = 1201) -> tuple[torch.Tensor, torch.Tensor]:
+    """log p(flag, x, y present) at a fine grid of y, and the grid."""
+    line = torch.linspace(-10, 10, size, dtype=torch.float64)
+    batch = at(REALS, [[flag, 0, 0]] * size, [[0.0, x, float(y)] for y in line])
+    return family.log_prob(batch).values - batch.width[:, 2].log(), line
+
+
+def test_unknown_values_are_integrated_out() -> None:
+    family = wild(REALS, noise=0.2)
+    each, line = density(family, 1, 0.5)
+    absent = family.log_prob(at(REALS, [[1, 0, 1]], [[0.0, 0.5, 0.0]])).values.exp()
+    truth = float((each.exp().sum() * (line[1] - line[0]) + absent).log())
+    found = family.log_prob(at(REALS, [[1, 0, 0]], [[0.0, 0.5, 0.0]]).hide([2]))
+    assert found.kind == "estimate"
+    assert abs(float(found.values) - truth) < 4 * float(found.standard_error) + 1e-3
+    assert float(found.standard_error) < 0.2
+
+
+def test_intervals_have_the_mass_of_the_density_within_them() -> None:
+    family = wild(REALS, noise=0.2)
+    each, line = density(family, 0, -0.3)
+    inside = (line >= -0.5) & (line <= 1.0)
+    truth = float((each[inside].exp().sum() * (line[1] - line[0])).log())
+    within = Restriction(torch.tensor([[True, False]]), torch.tensor([[[-0.5, 1.0], [1.0, 0.0]]], dtype=torch.float64))
+    found = family.log_prob(at(REALS, [[0, 0, 0]], [[0.0, -0.3, 0.0]]).restrict(2, within))
+    assert abs(float(found.values) - truth) < 4 * float(found.standard_error) + 2e-2
+
+
+def test_unknown_codes_are_summed_out_exactly() -> None:
+    family = wild(REALS, noise=0.2)
+    pair = at(REALS, [[0, 0, 0], [1, 0, 0]], [[0.0, 0.4, -0.7]] * 2)
+    found = family.log_prob(pair.rows(slice(0, 1)).hide([0]))
+    assert found.kind == "exact"
+    assert float(found.values) == pytest.approx(float(family.log_prob(pair).values.logsumexp(0)), abs=1e-9)
+
+
+@pytest.mark.parametrize("told", ["a point", "an interval", "a code"])
+def test_draws_under_evidence_have_the_conditional_distribution(told: str) -> None:
+    """Of flag and the presence of y given x, against quadrature."""
+    family = wild(REALS, noise=0.1)
+    evidence = at(REALS, [[0, 0, 0]], [[0.0, 0.5, 0.0]])
+    if told == "a point":
+        evidence = evidence.hide([0, 2])
+        xs = torch.tensor([0.5])
+    elif told == "an interval":
+        whole = torch.tensor([[True]]), torch.tensor([[[0.2, 1.5]]], dtype=torch.float64)
+        evidence = evidence.hide([0, 2]).restrict(1, Restriction(*whole))
+        xs = torch.linspace(0.2, 1.5, 14)[:-1] + 0.05
+    else:
+        evidence = at(REALS, [[1, 0, 1]], [[0.0, 0.0, 0.0]]).hide([1, 2])
+        xs = torch.linspace(-6, 6, 41)
+    mass = torch.zeros(2, 2, dtype=torch.float64)
+    for flag in range(2):
+        for x in xs.tolist():
+            each, line = density(family, flag, x, 301)
+            mass[flag, 0] += each.exp().sum() * (line[1] - line[0])
+            mass[flag, 1] += family.log_prob(at(REALS, [[flag, 0, 1]], [[0.0, x, 0.0]])).values.exp()[0]
+    if told == "a code":
+        mass[0] = 0.0
+    drawn = family.conditional(evidence, 1500, torch.Generator().manual_seed(0))
+    size = 1500 if drawn.effective_sample_size is None else float(drawn.effective_sample_size[0])
+    assert (drawn.effective_sample_size is None) == (told == "a code")
+    assert size > 100
+    share = (mass / mass.sum()).flatten()
+    codes = drawn.batch.codes
+    found = torch.bincount(2 * codes[:, 0] + codes[:, 2], minlength=4) / 1500
+    error = (share * (1 - share) / size).sqrt()
+    assert bool(((found - share).abs() < 4.5 * error + 0.012).all())
+
+
+def test_evidence_that_cannot_be_is_refused_with_a_figure() -> None:
+    family = wild(REALS, noise=0.2)
+    never = Restriction(torch.tensor([[False, False]]), torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
+    with pytest.raises(DataError, match="candidates carry weight"):
+        family.conditional(Batch.unknown(REALS, 1).restrict(2, never), 5, torch.Generator().manual_seed(0))
+
+
+# -------------------------------------------------------------------------------------------------------- given labels
+
+GIVEN = Event(
+    Columns(),
+    (Entry("flag", Categorical(2)), Entry("x", Categorical(1), PLAIN)),
+    (Entry("label", Categorical(2)), Entry("dose", Categorical(1), PLAIN)),
+)
+
+
+def test_given_labels_the_density_of_the_rest_integrates_to_one() -> None:
+    family = wild(GIVEN, conditional=True, noise=0.2)
+    line = torch.linspace(-25, 25, 1501, dtype=torch.float64)
+    totals, shapes = [], []
+    for label, dose in ((0, -1.0), (1, -1.0), (1, 1.5)):
+        rows = [(flag, float(x)) for flag in range(2) for x in line]
+        batch = at(GIVEN, [[flag, 0, label, 0] for flag, _ in rows], [[0.0, x, 0.0, dose] for _, x in rows])
+        each = (family.log_prob(batch).values - batch.width[:, 1].log()).exp()  # a density of model units
+        totals.append(float(each.sum() * (line[1] - line[0])))
+        shapes.append(each)
+    assert totals == pytest.approx([1, 1, 1], abs=1e-3)
+    assert not torch.allclose(shapes[0], shapes[1])
+    assert not torch.allclose(shapes[1], shapes[2])
+
+
+def test_what_is_learned_of_records_given_labels_does_not_depend_on_their_shares() -> None:
+    """Two blobs, of which the second is rare in training: given the label, it is drawn and scored as it is."""
+    noise = np.random.default_rng(0)
+    label = (noise.random(3000) < 0.05).astype(int)
+    frame = pd.DataFrame({"x": noise.normal(4.0 * label, 1.0)})
+    model = lw.Flow(**SMALL, max_steps=150, random_state=0).fit(frame, label, conditional=True)
+    rare = model.sample(600, random_state=0, given={"label": 1})["x"]
+    assert abs(rare.mean() - 4.0) < 0.35
+    scores = model.log_likelihood(frame[label == 1], label[label == 1])
+    assert scores.mean == pytest.approx(-0.5 * math.log(2 * math.pi * math.e), abs=0.25)
+    _, drawn = model.sample(2000, random_state=0, labels=True)
+    assert np.mean(drawn) == pytest.approx(0.05, abs=0.02)

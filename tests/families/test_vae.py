@@ -28,7 +28,7 @@ from likewise.families.vae.family import LEAST_LOG_SCALE
 from likewise.families.vae.heads import Heads
 from likewise.families.vae.hiding import hidden_entries
 from likewise.families.vae.priors import FlowPrior, MixturePrior
-from likewise.mathematics.monotone import MonotoneMap
+from likewise.mathematics.monotone import EDGE, MonotoneMap
 
 GRID = Quantised(MonotoneMap.affine(2.0, 2.0), step=1.0, origin=0.0, low=0, high=4)
 DISCRETE = Event(
@@ -421,6 +421,30 @@ def test_given_labels_records_are_drawn_with_labels_as_they_were_counted() -> No
     assert bool((drawn.codes[:, 2] == 1).all())
     with pytest.raises(NotSupported, match="labels"):
         family.decode(family.encode(records))
+
+
+@pytest.mark.parametrize("prior", ["gaussian", "mixture"])
+def test_draws_under_evidence_have_the_conditional_distribution(prior: str) -> None:
+    """Given one observed and one restricted entry, against sums over all records."""
+    family = wild(DISCRETE, prior=prior, score_importance_samples=4096)
+    records = every_record()
+    codes = torch.tensor([[True, True, False]])
+    halves = torch.tensor([[[-EDGE, 0.4]]], dtype=torch.float64)
+    evidence = records.rows(slice(0, 1)).hide([1, 2]).restrict(1, Restriction(codes, halves))
+    fits = (records.codes[:, 0] == records.codes[0, 0]) & (
+        ((records.codes[:, 1] == 0) & (records.values[:, 1] <= 0.4)) | (records.codes[:, 1] == 1)
+    )
+    share = family.log_prob(records.rows(fits)).values.exp()
+    share = share / share.sum()
+    drawn = family.conditional(evidence, 2000, torch.Generator().manual_seed(0))
+    assert drawn.effective_sample_size is not None
+    size = float(drawn.effective_sample_size[0])
+    assert size > 100
+    kept = records.rows(fits)
+    for k in range(len(kept)):
+        same = (drawn.batch.codes == kept.codes[k]).all(1) & ((drawn.batch.values - kept.values[k]).abs() < 1e-6).all(1)
+        error = float((share[k] * (1 - share[k]) / size).sqrt())
+        assert abs(float(same.double().mean()) - float(share[k])) < 4.5 * error + 0.01
 
 
 def test_conditional_needs_labels() -> None:

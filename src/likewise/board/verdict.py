@@ -9,6 +9,7 @@ from likewise.board.faults import dependence, margins, places
 from likewise.board.ranking import COPIED, Standing, hardest
 from likewise.board.references import INDEPENDENT, REAL
 from likewise.board.results import REFERENCE, Result
+from likewise.families.registry import family_class
 
 if TYPE_CHECKING:
     from likewise.metrics.panel import Panel
@@ -59,8 +60,14 @@ def verdict(result: Result, standing: Standing, references: Mapping[str, Result]
     opening = looks(result, references.get(INDEPENDENT))
     if standing.fidelity > FLATTERING and standing.left < SPOILT:
         opening += " on average, but not as a whole"
-    lent = [] if result.borrowed is None else [f"what it borrows scores {result.borrowed.value:.2f} by itself"]
-    return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing), *lent])
+    return "; ".join([opening, *faults[:FAULTS], _memory(result.panel, standing), *_plainly(result)])
+
+
+def _plainly(result: Result) -> list[str]:
+    """What a model scores without what is its own, where it stands on a part of another family."""
+    if result.borrowed is None:
+        return []
+    return [f"with {family_class(result.family).plainly} it scores {result.borrowed.value:.2f}"]
 
 
 def looks(result: Result, independent: Result | None = None) -> str:

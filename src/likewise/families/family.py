@@ -30,6 +30,9 @@ class Family(nn.Module, ABC):
 
     name: ClassVar[str]
 
+    plainly: ClassVar[str] = ""
+    """Of a `Borrower`: what it draws from without its own mathematics, in words that follow "with"."""
+
     def __init__(self, event: Event, settings: Settings) -> None:
         super().__init__()
         self.event = event

@@ -11,9 +11,7 @@ from torch import Tensor
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, Quantised, Real, Status
 from likewise.families.family import Draws
-
-LEAST_EFFECTIVE = 10.0
-"""Draws that are worth fewer independent ones are refused, unless fewer were asked for."""
+from likewise.mathematics.resampling import LEAST_EFFECTIVE
 
 LIMIT = 1 << 19
 """Candidates looked at, at most."""

@@ -11,10 +11,8 @@ from torch import Tensor
 from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
 from likewise.families.entry import EntryConditional
+from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
 from likewise.networks.prefix import PrefixNetwork
-
-LEAST_EFFECTIVE = 10.0
-"""Weighted draws with a smaller effective sample size are refused."""
 
 Noise = Callable[[int, int], Tensor]
 """Uniform noise (N, 3) for N records at a position of the order."""
@@ -118,22 +116,6 @@ class Walker:
                     log_weight = torch.where(weak.repeat_interleave(particles), flat, log_weight)
         observed = torch.zeros_like(evidence.status)
         return Walk(Batch(codes, values, lower, width, observed), log_weight, effective)
-
-
-def effective_sizes(log_weight: Tensor, particles: int) -> Tensor:
-    """(sum w)^2 / sum w^2 of consecutive groups of weights (Kong 1992); 0 where all weights are zero."""
-    groups = log_weight.view(-1, particles)
-    return torch.exp(2 * torch.logsumexp(groups, 1) - torch.logsumexp(2 * groups, 1)).nan_to_num(0.0)
-
-
-def resample(log_weight: Tensor, particles: int, draws: int, generator: torch.Generator) -> Tensor:
-    """Positions of `draws` records for each group, by systematic resampling (Kitagawa 1996)."""
-    groups = log_weight.view(-1, particles)
-    cumulative = torch.softmax(groups, 1).nan_to_num(1 / particles).cumsum(1)
-    offset = torch.rand(len(groups), 1, generator=generator, device=generator.device, dtype=torch.float64)
-    steps = (torch.arange(draws, device=groups.device) + offset.to(groups.device)) / draws
-    chosen = torch.searchsorted(cumulative, steps * cumulative[:, -1:]).clamp(max=particles - 1)
-    return (chosen + particles * torch.arange(len(groups), device=groups.device).unsqueeze(1)).flatten()
 
 
 def recombine(walk: Walk, particles: int, draws: int, generator: torch.Generator) -> tuple[Batch, Tensor]:

@@ -13,19 +13,13 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Quantised, Status
-from likewise.families.autoregressive.walk import (
-    LEAST_EFFECTIVE,
-    Walker,
-    effective_sizes,
-    evidence_first,
-    patterns,
-    resample,
-)
+from likewise.families.autoregressive.walk import Walker, evidence_first, patterns
 from likewise.families.family import Draws
 from likewise.families.noise import record_generator
 from likewise.mathematics import truncated_normal
 from likewise.mathematics.annealing import PARTICLES, Annealed, anneal
 from likewise.mathematics.monotone import EDGE
+from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
 
 if TYPE_CHECKING:
     from likewise.families.flow.family import FlowFamily

@@ -68,6 +68,7 @@ class FlowFamily(Family):
     """
 
     name = "flow"
+    plainly = "its factor of codes and independent values"
 
     def __init__(
         self,

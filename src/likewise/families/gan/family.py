@@ -100,6 +100,7 @@ class GANFamily(Family):
     """
 
     name = "gan"
+    plainly = "the counted start alone"
 
     def __init__(
         self,

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch
-from likewise.families.autoregressive.walk import LEAST_EFFECTIVE, effective_sizes, resample
 from likewise.families.family import Draws
 from likewise.mathematics.annealing import PARTICLES, anneal
+from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
 
 if TYPE_CHECKING:
     from likewise.families.vae.family import VAEFamily

@@ -103,6 +103,7 @@ class VAEFamily(Family):
     """
 
     name = "vae"
+    plainly = "a plain Gaussian prior"
 
     def __init__(
         self,
