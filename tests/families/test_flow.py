@@ -336,7 +336,7 @@ GIVEN = Event(
 
 
 def test_given_labels_the_density_of_the_rest_integrates_to_one() -> None:
-    family = wild(GIVEN, conditional=True, noise=0.2)
+    family = wild(GIVEN, conditional=True, noise=0.1)
     line = torch.linspace(-25, 25, 1501, dtype=torch.float64)
     totals, shapes = [], []
     for label, dose in ((0, -1.0), (1, -1.0), (1, 1.5)):
