@@ -344,6 +344,17 @@ def test_a_prior_learns_the_aggregated_posterior_and_leaves_the_autoencoder_alon
     assert all(parameter.grad is not None for parameter in family.prior.parameters())
 
 
+def test_both_priors_are_examined_after_a_fit() -> None:
+    family = wild(DISCRETE, prior="mixture")
+    found = family.examine(every_record())
+    plain = wild(DISCRETE, prior="gaussian")
+    plain.load_state_dict({name: part for name, part in family.state_dict().items() if not name.startswith("learned")})
+    alone = plain.examine(every_record())
+    assert found["bound_with_gaussian_prior"] == pytest.approx(alone["bound"], abs=1e-9)
+    assert alone["bound"] == alone["bound_with_gaussian_prior"] != found["bound"]
+    assert found["active_dimensions"] == alone["active_dimensions"] <= family.latent_size
+
+
 def test_latents_that_nobody_uses_are_told() -> None:
     family = wild(DISCRETE, latent=5)
     with torch.no_grad():

@@ -48,6 +48,9 @@ LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
 
+EXAMINED = 8
+"""Latents a record when a fitted model is examined."""
+
 PRIOR_RATE, PRIOR_TURNS = 1e-2, 6
 """The learning rate of a learned prior, and its turns in a step of the cool-down: earlier, latents move too much."""
 
@@ -259,7 +262,7 @@ class VAEFamily(Family):
         if len(batch) >= WATCHED:
             self._remarks = self._told(int((posterior.mean.var(0) > ACTIVE).sum()))
         noise = _noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
-        log_weight = self._log_weights(batch, posterior, noise, self._beta)
+        log_weight = self._log_weights(batch, posterior, noise, self._beta, self.prior)
         # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
         return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
 
@@ -272,6 +275,18 @@ class VAEFamily(Family):
         if active > self._latent / 2:
             return []
         return [f"{active} of {self._latent} latent dimensions are active: the posteriors of the others are the prior."]
+
+    @torch.no_grad()
+    def examine(self, records: Batch) -> Mapping[str, float]:
+        """Active dimensions, and the mean bound of the records in nats under the prior and under the Gaussian one."""
+        precise = copy.deepcopy(self).double().eval()
+        records = records.to(dtype=torch.float64)
+        posterior = precise._posterior(records, precise._known(records))
+        noise = _noise((len(records), EXAMINED, self._latent), torch.Generator().manual_seed(0)).double()
+        found = {"active_dimensions": float((posterior.mean.var(0) > ACTIVE).sum()) if len(records) > 1 else 0.0}
+        for name, prior in (("bound", precise.prior), ("bound_with_gaussian_prior", precise.gaussian)):
+            found[name] = float(log_mean_exp(precise._log_weights(records, posterior, noise, 1.0, prior)).mean())
+        return found
 
     def remarks(self) -> list[str]:
         """How many latent dimensions are active, where it is half of them or less."""
@@ -327,7 +342,7 @@ class VAEFamily(Family):
             found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
         return found
 
-    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float = 0.6) -> Tensor:
+    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float, prior: Prior) -> Tensor:
         """log p(x | z) + beta (log p(z) - log q(z | x)) (B, S) at the latents that `noise` (B, S, d) makes of q."""
         several = posterior.unsqueeze()
         latent = several.latent(noise)
@@ -335,7 +350,7 @@ class VAEFamily(Family):
         shape = latent.shape[:2]
         context = self._context(batch)
         context = None if context is None else context.repeat_interleave(shape[1], 0)
-        divergence = self.prior.log_density(rows, context).view(shape) - several.log_density(latent)
+        divergence = prior.log_density(rows, context).view(shape) - several.log_density(latent)
         return self._log_likelihood(batch, rows).view(shape) + beta * divergence
 
     def _proposals(self, batch: Batch, uniform: Tensor) -> tuple[Tensor, Tensor]:
