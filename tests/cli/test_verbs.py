@@ -81,7 +81,7 @@ def test_a_model_is_not_written_over_unless_forced(likewise, network):
     ("arguments", "told"),
     [
         (["fit"], "DATA"),
-        (["fit", "wine", "--family", "flow"], "'flow'"),
+        (["fit", "wine", "--family", "flown"], "'flown'"),
         (["fit", "wine", "--out", "wine.pkl"], ".safetensors"),
         (["fit", "wine", "--out", "nowhere/wine.safetensors"], "'nowhere'"),
         (["fit", "wine", "--time", "soon"], "'soon' is not a duration"),

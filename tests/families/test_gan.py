@@ -305,7 +305,7 @@ def test_what_the_referee_saves_is_the_logarithm_of_how_its_choice_changes_the_d
     fair = event.complete(torch.tensor([[0], [1]] * 2000), torch.zeros(4000, 1))
     family = GANFamily(event, start="marginals", width=8, critic_width=8).eval()
     family.prepare(single(fair), noise())
-    heads = single(event.complete(torch.ones(500, 1, dtype=torch.int64), torch.zeros(500, 1)))
+    heads = single(event.complete(torch.ones(4000, 1, dtype=torch.int64), torch.zeros(4000, 1)))
     family.referee.leave.weight.data.zero_()
     family.referee.leave.bias.data.zero_()
     plain = float(family.validate(heads, noise(1)).mean())

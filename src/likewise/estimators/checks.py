@@ -107,7 +107,8 @@ def check_fitting(estimator: Generative, records: Any, labels: Any, conditional:
     assert not [name for name in vars(estimator) if name.endswith("_")], "a new estimator has fitted state"
     first: Generative = clone(estimator)
     before = copy.deepcopy(records)
-    returned = first.fit(records, labels, conditional=conditional)
+    given = _said(conditional)
+    returned = first.fit(records, labels, **given)
     assert equal_records(records, before), "fitting changed the records"
     assert returned is first, "fit does not return the estimator"
     added = set(vars(first)) - set(parameters)
@@ -115,7 +116,7 @@ def check_fitting(estimator: Generative, records: Any, labels: Any, conditional:
     assert not wrong, f"fitting set {wrong}, which do not end in an underscore"
     after = first.get_params(deep=False)
     assert all(after[name] is value for name, value in parameters.items()), "fitting changed a parameter"
-    second = clone(estimator).partial_fit(records, labels, conditional=conditional)
+    second = clone(estimator).partial_fit(records, labels, **given)
     assert tensors_equal(first, second), "two fits with one random_state differ, or the first partial_fit is not a fit"
     assert first.n_features_in_ == len(first.domain_.read(records).names), "n_features_in_ is not the number of columns"
     assert isinstance(first.training_record_, dict), "training_record_ is no dict"
@@ -146,6 +147,11 @@ def check_samples(model: Generative) -> None:
         raise AssertionError(f"sample({wrong!r}) does not raise DataError")
     if isinstance(model.family_, Density):
         assert bool(np.isfinite(model.score_samples(first)).all()), "a record that was sampled has no finite score"
+
+
+def _said(conditional: bool) -> dict[str, Any]:
+    """What `fit` is told: nothing that an estimator without conditional models would not know."""
+    return {"conditional": True} if conditional else {}
 
 
 def check_scores(model: Generative, records: Any, labels: Any) -> None:
@@ -291,10 +297,9 @@ def check_refitting(model: Generative, records: Any, labels: Any, conditional: b
     half = model.domain_.read(records)
     index = np.arange(0, len(half), 2)
     half, some = half.rows(index), None if labels is None else take(check_labels(labels, len(half)), index)
-    refitted = copy.deepcopy(model).fit(half, some, conditional=conditional)
-    assert tensors_equal(refitted, clone(model).fit(half, some, conditional=conditional)), (
-        "a second fit remembers the first"
-    )
+    given = _said(conditional)
+    refitted = copy.deepcopy(model).fit(half, some, **given)
+    assert tensors_equal(refitted, clone(model).fit(half, some, **given)), "a second fit remembers the first"
     more = copy.deepcopy(model).partial_fit(half, some)
     assert not tensors_equal(more, model), "partial_fit on more records learns nothing"
     assert more.domain_.event.code_sizes == model.domain_.event.code_sizes, "partial_fit changed the schema"

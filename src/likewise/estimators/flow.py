@@ -71,7 +71,7 @@ class Flow(Generative):
     >>> model.sample(3, random_state=0).shape
     (3, 14)
     >>> model.encode(records).shape
-    (178, 14)
+    (178, 17)
     """
 
     family_name = "flow"
