@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from likewise.families.vae.family import VAEFamily
 
 CANDIDATES = 1024
-"""Latents proposed for each record of evidence, and at least four times the draws."""
+"""Latents proposed for each record of evidence, and at least sixteen times the draws."""
 
 ENOUGH = 100
 """Proposed latents are taken where their effective sample size is at least this."""
@@ -40,7 +40,7 @@ def conditional(family: VAEFamily, evidence: Batch, draws: int, generator: torch
     family : VAEFamily
         In double precision.
     """
-    candidates = max(CANDIDATES, 4 * draws)
+    candidates = max(CANDIDATES, 16 * draws)
     batches, sizes = [], []
     for tile in evidence.tiles(max(1, TILE // candidates)):
         latent, effective = _proposed(family, tile, candidates, draws, generator)
