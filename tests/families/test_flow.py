@@ -285,7 +285,7 @@ def test_unknown_codes_are_summed_out_exactly() -> None:
     assert float(found.values) == pytest.approx(float(family.log_prob(pair).values.logsumexp(0)), abs=1e-9)
 
 
-@pytest.mark.parametrize("told", ["a point", "an interval", "a code"])
+@pytest.mark.parametrize("told", ["a point", "an interval", "a code", "a late code"])
 def test_draws_under_evidence_have_the_conditional_distribution(told: str) -> None:
     """Of flag and the presence of y given x, against quadrature."""
     family = wild(REALS, noise=0.1)
@@ -298,7 +298,8 @@ def test_draws_under_evidence_have_the_conditional_distribution(told: str) -> No
         evidence = evidence.hide([0, 2]).restrict(1, Restriction(*whole))
         xs = torch.linspace(0.2, 1.5, 14)[:-1] + 0.05
     else:
-        evidence = at(REALS, [[1, 0, 1]], [[0.0, 0.0, 0.0]]).hide([1, 2])
+        late = told == "a late code"
+        evidence = at(REALS, [[1, 0, 1]], [[0.0, 0.0, 0.0]]).hide([0, 1] if late else [1, 2])
         xs = torch.linspace(-6, 6, 41)
     mass = torch.zeros(2, 2, dtype=torch.float64)
     for flag in range(2):
@@ -308,6 +309,8 @@ def test_draws_under_evidence_have_the_conditional_distribution(told: str) -> No
             mass[flag, 1] += family.log_prob(at(REALS, [[flag, 0, 1]], [[0.0, x, 0.0]])).values.exp()[0]
     if told == "a code":
         mass[0] = 0.0
+    if told == "a late code":
+        mass[:, 0] = 0.0
     drawn = family.conditional(evidence, 1500, torch.Generator().manual_seed(0))
     size = 1500 if drawn.effective_sample_size is None else float(drawn.effective_sample_size[0])
     assert (drawn.effective_sample_size is None) == (told == "a code")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from likewise.errors import DataError
 from likewise.events import Batch, Quantised, Status
-from likewise.families.autoregressive.walk import Walker, evidence_first, patterns
+from likewise.families.autoregressive.walk import Walker, is_exact, patterns
 from likewise.families.family import Draws
 from likewise.families.noise import record_generator
 from likewise.mathematics import truncated_normal
@@ -28,7 +28,7 @@ TILE = 16384
 """Candidates held in memory at once."""
 
 CANDIDATES = 2048
-"""Of importance sampling, for each record of evidence and at least four times the draws."""
+"""Of importance sampling, for each record of evidence and at least sixteen times the draws."""
 
 ENOUGH = 100
 """Draws by importance are taken where the effective sample size of the candidates is at least this."""
@@ -105,7 +105,7 @@ class PartialRecords:
         """`draws` whole records for each record of evidence, with their effective sample sizes."""
         batches, rows, sizes = [], [], []
         for status, index in patterns(evidence):
-            candidates = max(CANDIDATES, 4 * draws)
+            candidates = max(CANDIDATES, 16 * draws)
             exact = self._exact(status)
             for tile in index.split(max(1, TILE // (draws if exact else candidates))):
                 part = evidence.rows(tile)
@@ -126,11 +126,11 @@ class PartialRecords:
         return Draws(batch, None if bool(effective.isnan().all()) else effective.nan_to_num(float(draws)))
 
     def _exact(self, status: Tensor) -> bool:
-        """Whether nothing is known but whole codes of entries without values: then candidates need no weights."""
-        return not any(
-            known == Status.RESTRICTED or (known == Status.OBSERVED and entry.value is not None)
-            for known, entry in zip(status.tolist(), self.event.all, strict=True)
-        )
+        """Whether nothing is known but the codes that come first in their order: then candidates need no weights."""
+        valued = status[self.family.values]
+        factor = self.family.codes
+        begins = factor.model is None or is_exact(status[factor.at], factor.model.orders[0])
+        return begins and bool((valued == Status.UNKNOWN).all()) and not bool((status == Status.RESTRICTED).any())
 
     def _weighted(
         self, part: Batch, status: Tensor, candidates: int, draws: int, generator: torch.Generator
@@ -176,8 +176,9 @@ class PartialRecords:
     def _candidates(self, part: Batch, count: int, generator: torch.Generator) -> tuple[Batch, Tensor]:
         """`count` whole records for each record of evidence, and their log-weights (B * count,).
 
-        Codes are drawn with the evidence on codes first, values by the flow; a weight is the probability of the former
-        and whether the latter lie in their intervals and cells.
+        Codes are drawn in the order of their factor, whose joint scores and samples have too, values by the flow; a
+        weight is the probability of the evidence on codes along the way, and whether values lie in their intervals and
+        cells.
         """
         family, repeated = self.family, part.repeat(count)
         codes = repeated.codes.clone()
@@ -185,8 +186,7 @@ class PartialRecords:
         factor = family.codes
         if factor.model is not None:
             told = factor.part(repeated)
-            order = evidence_first(told.status[0], factor.model.orders[0])
-            walk = Walker(factor.event, factor.model.network).walk(told, order, generator)
+            walk = Walker(factor.event, factor.model.network).walk(told, factor.model.orders[0], generator)
             codes[:, factor.at], log_weight = walk.batch.codes, walk.log_weight
         values = torch.zeros(codes.shape, dtype=torch.float64)
         if family.flow is not None:
@@ -263,8 +263,7 @@ class Posterior:
         self.order: list[int] = []
         factor = family.codes
         if factor.model is not None:
-            order = evidence_first(status[factor.at], factor.model.orders[0])
-            self.order = list(order)
+            self.order = list(factor.model.orders[0])
         self.free_codes = [k for k in self.order if status[factor.at[k]] != Status.OBSERVED]
         self.free_values = [
             v
