@@ -20,6 +20,7 @@ from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
 from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, WHOLE, check, one_of, whole
 from likewise.families.tiles import padded
 from likewise.networks.base import Base, base_distribution
 from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
@@ -94,13 +95,6 @@ class FlowFamily(Family):
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
-        for option, value, allowed in (
-            ("architecture", architecture, get_args(Architecture)),
-            ("base", base, get_args(Base)),
-            ("dequantisation", dequantisation, get_args(DequantisationKind)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
         sizes = {
             "blocks": blocks,
             "bins": bins,
@@ -112,15 +106,15 @@ class FlowFamily(Family):
             "code_layers": code_layers,
             "importance_samples": importance_samples,
         }
-        for name, size in sizes.items():
-            if type(size) is not int or size < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {size!r}")
-        if type(bumps) is not int or bumps < 0:
-            raise ValueError(f"bumps must be a whole number of at least 0, not {bumps!r}")
-        if bins < 2:
-            raise ValueError(f"bins must be at least 2, not {bins}")
-        if not 0 <= dropout < 1 or not 0 <= code_dropout < 1 or not bound > 0:
-            raise ValueError("dropout must be at least 0 and below 1, and bound positive")
+        check(one_of(*get_args(Architecture)), architecture=architecture)
+        check(one_of(*get_args(Base)), base=base)
+        check(one_of(*get_args(DequantisationKind)), dequantisation=dequantisation)
+        check(whole(2), bins=bins)
+        check(POSITIVE_WHOLE, **sizes)
+        check(WHOLE, bumps=bumps)
+        check(POSITIVE, bound=bound)
+        check(BELOW_ONE, dropout=dropout, code_dropout=code_dropout)
+        check(NON_NEGATIVE, learning_rate=learning_rate, weight_decay=weight_decay)
         super().__init__(
             event,
             {

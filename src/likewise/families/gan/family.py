@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,9 @@ from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, betw
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
 from likewise.families.gan.presentation import Presentation
-from likewise.families.gan.settings import check_settings
 from likewise.families.labels import label_groups
 from likewise.families.rejection import Candidates, as_given, rejection
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, check, one_of
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
@@ -151,7 +152,14 @@ class GANFamily(Family):
             "ema_decay": ema_decay,
         }
         named = {"loss": loss, "penalty": penalty, "codes": codes, "start": start}
-        check_settings(named, sizes, rates)
+        check(one_of(*get_args(Loss)), loss=loss)
+        check(one_of(*get_args(Penalty)), penalty=penalty)
+        check(one_of(*get_args(Codes)), codes=codes)
+        check(one_of(*get_args(Start)), start=start)
+        check(POSITIVE_WHOLE, **sizes)
+        check(POSITIVE, temperature=temperature)
+        check(BELOW_ONE, beta1=beta1, beta2=beta2, ema_decay=ema_decay)
+        check(NON_NEGATIVE, **rates)
         super().__init__(event, {"conditional": conditional, **named, **sizes, **rates})
         self.latent, self.candidates, self.pair_weight = latent, candidates, pair_weight
         self._game, self._penalty, self._gamma = GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,16 @@ from likewise.events import Batch, Event, Status
 from likewise.families.family import Draws, Family, LogProb, Player, Settings
 from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
+from likewise.families.settings import (
+    BELOW_ONE,
+    NON_NEGATIVE,
+    POSITIVE,
+    POSITIVE_WHOLE,
+    SHARE,
+    WHOLE,
+    check,
+    one_of,
+)
 from likewise.families.tiles import padded
 from likewise.families.vae.bounds import (
     Posterior,
@@ -26,10 +36,9 @@ from likewise.families.vae.bounds import (
     with_free_bits,
 )
 from likewise.families.vae.evidence import conditional
-from likewise.families.vae.heads import Heads
+from likewise.families.vae.heads import Heads, Noise
 from likewise.families.vae.hiding import hidden_entries
-from likewise.families.vae.limits import check
-from likewise.families.vae.priors import GaussianPrior, Prior, normal, prior_of
+from likewise.families.vae.priors import GaussianPrior, Prior, PriorName, normal, prior_of
 from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
 
@@ -113,7 +122,7 @@ class VAEFamily(Family):
         event: Event,
         *,
         latent: int = 16,
-        prior: Literal["gaussian", "mixture", "flow"] = "mixture",
+        prior: PriorName = "mixture",
         prior_components: int = 256,
         prior_width: int = 64,
         prior_layers: int = 6,
@@ -123,7 +132,7 @@ class VAEFamily(Family):
         importance_samples: int = 1,
         doubly_reparameterised: bool = True,
         score_importance_samples: int = 64,
-        noise: Literal["learned", "fixed"] = "learned",
+        noise: Noise = "learned",
         noise_scale: float = 0.1,
         components: int = 5,
         hidden_share: float = 0.1,
@@ -164,7 +173,14 @@ class VAEFamily(Family):
             "weight_decay": weight_decay,
             "ema_decay": ema_decay,
         }
-        check(settings, tuple(sizes))
+        check(one_of(*get_args(PriorName)), prior=prior)
+        check(one_of(*get_args(Noise)), noise=noise)
+        check(POSITIVE_WHOLE, **sizes)
+        check(WHOLE, warmup=warmup)
+        check(NON_NEGATIVE, beta=beta, free_bits=free_bits, weight_decay=weight_decay)
+        check(POSITIVE, noise_scale=noise_scale, learning_rate=learning_rate)
+        check(BELOW_ONE, dropout=dropout, ema_decay=ema_decay)
+        check(SHARE, hidden_share=hidden_share)
         super().__init__(event, settings)
         self._latent, self._samples, self._score_samples = latent, importance_samples, score_importance_samples
         self._beta, self._free_bits, self._warmup, self._hidden_share = beta, free_bits, warmup, hidden_share
