@@ -150,7 +150,7 @@ class AutoregressiveFamily(Family):
         if len(entries) > TARGETS:
             chosen = torch.randperm(len(entries), generator=generator, device=generator.device)[:TARGETS]
             entries = sorted(entries[k] for k in chosen.tolist())
-        known = (batch.status == Status.OBSERVED) & ~(batch.codes == self._unseen(batch.codes))
+        known = (batch.status == Status.OBSERVED) & ~self.event.unseen(batch.codes)
         embedded = self.network.embed(batch.codes, batch.values)
         before = (keys[:, None, :] < keys[:, entries, None]) & known[:, None, :]
         log_prob = self._conditionals(batch, torch.bmm(before.to(embedded), embedded), entries, generator)
@@ -169,9 +169,6 @@ class AutoregressiveFamily(Family):
 
     def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
         """Nothing to load."""
-
-    def _unseen(self, like: Tensor) -> Tensor:
-        return torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=like.device)
 
     def _training_keys(self, size: int, generator: torch.Generator) -> Tensor:
         """Sort keys (size, E): entry j comes before entry i in a record's order where its key is smaller."""

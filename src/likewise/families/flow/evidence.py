@@ -324,9 +324,8 @@ class Posterior:
                 share = share * told.restrictions[i].codes
                 total.add_(share.sum(1).log())
                 cumulative = share.cumsum(1)
-            entry = self.event.all[i]
-            if entry.unseen is not None and i not in told.restrictions:
-                cumulative = cumulative[:, :-1]
+            else:
+                cumulative = cumulative[:, : self.event.all[i].seen]
             level = torch.special.ndtr(u[:, [self.free_codes.index(k)]]) * cumulative[:, -1:]
             codes[:, i] = (level > cumulative).sum(1).clamp(max=cumulative.shape[1] - 1)
             return codes[:, i]

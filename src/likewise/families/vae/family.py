@@ -317,8 +317,7 @@ class VAEFamily(Family):
 
     def _known(self, batch: Batch) -> Tensor:
         """Entries (B, E) whose state the encoder is told: observed, and not one that training never showed."""
-        unseen = torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=batch.codes.device)
-        return (batch.status == Status.OBSERVED) & (batch.codes != unseen)
+        return (batch.status == Status.OBSERVED) & ~self.event.unseen(batch.codes)
 
     def _hidden(self, batch: Batch, generator: torch.Generator) -> Tensor:
         return hidden_entries(len(batch), self.event, self._hidden_share, generator)

@@ -118,7 +118,7 @@ class Heads:
         n, members = len(group.entries), [self.event.all[i] for i in group.entries]
         logits = raw.reshape(len(raw), n, group.room)
         # What is neither a code nor one that was seen in training takes no part.
-        seen = torch.tensor([e.code.size - (e.unseen is not None) for e in members], device=raw.device)
+        seen = torch.tensor([e.seen for e in members], device=raw.device)
         places = torch.arange(group.room, device=raw.device)
         nothing = torch.where(places >= seen.unsqueeze(1), -torch.inf, 0.0).to(raw.dtype)
         log_codes = torch.log_softmax(logits + nothing, -1)
