@@ -439,12 +439,7 @@ class VAEFamily(Family):
     def _labelled(self, size: int, generator: torch.Generator) -> Batch:
         """Records of which nothing is known but, where the decoder is told them, the labels: drawn by frequency."""
         empty = Batch.unknown(self.event, size).to(generator.device)
-        if self.labels is None:
-            return empty
-        at, generated = list(self.event.label_entries), range(len(self.event.entries))
-        codes, values = empty.codes.clone(), empty.values.clone()
-        codes[:, at], values[:, at] = self.labels.draw(size, generator)
-        return self.event.complete(codes, values).hide(generated)
+        return empty if self.labels is None else self.labels.completed(empty, generator)
 
     def _emit(self, latent: Tensor, told: Batch, generator: torch.Generator) -> Batch:
         """Records drawn from the heads at latents (N, d), within their sets; what `told` observes stays."""
