@@ -10,6 +10,7 @@ from torch import Tensor
 from likewise.events import Batch
 from likewise.families.effective import refuse_few
 from likewise.families.family import Draws
+from likewise.families.vae.scores import log_likelihood, proposals
 from likewise.mathematics.annealing import PARTICLES, anneal
 from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample_shuffled
 
@@ -59,7 +60,7 @@ def _proposed(
     """Latents (B * draws, d) by importance, and the effective sample sizes (B,) of what they were chosen from."""
     shape = (len(tile), candidates, family.latent_size + 1)
     uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
-    latent, log_weight = family._proposals(tile, uniform)
+    latent, log_weight = proposals(family, tile, uniform)
     size = effective_sizes(log_weight.flatten(), candidates)
     picked = resample_shuffled(log_weight.flatten(), candidates, draws, generator)
     return latent.flatten(0, 1)[picked], size
@@ -75,7 +76,7 @@ def _annealed(family: VAEFamily, lost: Batch, draws: int, generator: torch.Gener
         return family.prior.transport(torch.special.ndtr(u).clamp(1e-15, 1 - 1e-15), context)
 
     found = anneal(
-        lambda u: family._log_likelihood(lost, latents(u)),
+        lambda u: log_likelihood(family, lost, latents(u)),
         len(lost),
         particles,
         family.latent_size + 1,

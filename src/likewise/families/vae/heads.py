@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from likewise.events import Batch, Event, Quantised
+from likewise.events import Batch, Event, Quantised, Status
 from likewise.families.entry import EntryConditional, ValueReader, logistic_values, starting_outputs
 from likewise.mathematics.gaussians import Gaussian
 
@@ -112,6 +112,26 @@ class Heads:
         if self._value_start:
             out = out + torch.cat([*self._values(values, batch), zero], 1)[:, self._value_column]
         return out
+
+    def log_joint(self, raw: Tensor, batch: Batch, shown: Tensor) -> Tensor:
+        """log p(shown entries | z) (N,), with `shown` (N, E) bool."""
+        log_prob = self.log_prob(raw, batch)
+        return torch.where(shown, log_prob, torch.zeros_like(log_prob)).sum(1)
+
+    def draw(self, raw: Tensor, told: Batch, generator: torch.Generator) -> Batch:
+        """Records drawn at rows of outputs (N, size), within their sets; what `told` observes stays."""
+        parts = [part.clone() for part in (told.codes, told.values, told.lower, told.width)]
+        for i in self.entries:
+            uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
+            drawn: tuple[Tensor, ...] = self.entry(i, raw).draw(uniform)
+            restricted, free = (told.status[:, i] == kind for kind in (Status.RESTRICTED, Status.UNKNOWN))
+            if i in told.restrictions:
+                within = self.entry(i, raw).draw(uniform, told.restrictions[i])
+                drawn = tuple(torch.where(restricted, a, b) for a, b in zip(within, drawn, strict=True))
+            for part, new in zip(parts, drawn, strict=True):
+                part[:, i] = torch.where(restricted | free, new.to(part.dtype), part[:, i])
+        codes, values, lower, width = parts
+        return Batch(codes, values, lower, width, torch.zeros_like(told.status))
 
     def _codes(self, group: CodeGroup, raw: Tensor, codes: Tensor) -> Tensor:
         """log-probabilities (N, n) of the codes of a group, from its outputs."""
