@@ -64,6 +64,12 @@ def test_cells_too_narrow_to_subtract_are_as_wide_as_the_slope_says() -> None:
     torch.testing.assert_close(width, torch.full((2,), 1e-12, dtype=torch.float64))
 
 
+def test_what_no_training_record_had_is_told_from_what_they_had() -> None:
+    assert [entry.seen for entry in TABLE.all] == [3, 3, 1, 2]
+    assert TABLE.unseen_codes == (3, -1, -1, -1)
+    assert TABLE.unseen(rows().codes).nonzero().tolist() == [[3, 0]]
+
+
 def test_completing_snaps_values_to_their_cells_and_finds_units() -> None:
     batch = rows()
     x = COUNT.map.inverse(batch.values[0, 1])

@@ -98,6 +98,11 @@ class Entry:
     unseen: int | None = None
     reserved: float = 0.0
 
+    @property
+    def seen(self) -> int:
+        """How many codes a training record can have had: the first ones."""
+        return self.code.size - (self.unseen is not None)
+
 
 # ------------------------------------------------------------------------------------------------------------ layouts
 
@@ -150,6 +155,11 @@ class Event:
     def code_sizes(self) -> tuple[int, ...]:
         """The number of codes of each entry."""
         return tuple(entry.code.size for entry in self.all)
+
+    @cached_property
+    def unseen_codes(self) -> tuple[int, ...]:
+        """The code of each entry that no training record had; -1, which no record has, where there is none."""
+        return tuple(-1 if entry.unseen is None else entry.unseen for entry in self.all)
 
     @cached_property
     def value_entries(self) -> tuple[int, ...]:
@@ -208,6 +218,10 @@ class Event:
         carries = torch.zeros(len(self), dtype=torch.bool, device=codes.device)
         carries[list(self.value_entries)] = True
         return carries & (codes == 0)
+
+    def unseen(self, codes: Tensor) -> Tensor:
+        """Where a state is one that no training record had, (B, E) bool."""
+        return codes == torch.tensor(self.unseen_codes, device=codes.device)
 
 
 # --------------------------------------------------------------------------------------------------- evidence, batches

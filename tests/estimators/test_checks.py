@@ -11,11 +11,13 @@ import likewise as lw
 from likewise.errors import NotSupported
 from likewise.estimators import taxonomy
 from likewise.estimators.checks import check_generative
+from likewise.estimators.family_checks import check_latents
 from likewise.estimators.generative import Generative
-from likewise.events import Batch, Event
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Real
 from likewise.families import registry
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.family import Draws, Family, LogProb
+from likewise.mathematics.monotone import MonotoneMap
 
 RECORDS = {
     "size": np.random.default_rng(0).normal(size=60).tolist(),
@@ -290,6 +292,16 @@ def test_a_family_without_a_density_passes_and_says_who_has_one(mirror):
     assert "use Autoregressive or BayesianNetwork" in str(caught.value.__cause__)
     with pytest.raises(NotSupported, match="use Autoregressive or BayesianNetwork"):
         mirror.fit(records).sample(3, given={"x0": 0.0})
+
+
+def test_a_conditional_family_that_decodes_without_labels_is_named():
+    event = Event(Columns(), (Entry("x", Categorical(1), Real(MonotoneMap.affine(0.0, 1.0))),))
+    values = torch.linspace(-1, 1, 5).unsqueeze(1)
+    family, batch = Mirror(event), event.complete(torch.zeros_like(values, dtype=torch.int64), values)
+    check_latents(family, batch)
+    family.settings["conditional"] = True
+    with pytest.raises(AssertionError, match="are decoded all the same"):
+        check_latents(family, batch)
 
 
 def test_latents_go_there_and_back_and_between(mirror):

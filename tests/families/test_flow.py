@@ -226,9 +226,9 @@ def test_the_round_trip_is_measured_after_a_fit() -> None:
     [
         ({"architecture": "glow"}, "architecture must be one of spline, realnvp, maf"),
         ({"base": "cauchy"}, "base must be one of"),
-        ({"bins": 1}, "bins must be at least 2"),
+        ({"bins": 1}, "bins must be a whole number of at least 2"),
         ({"blocks": 0}, "blocks must be a positive whole number"),
-        ({"bound": -1.0}, "bound positive"),
+        ({"bound": -1.0}, "bound must be a positive number"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings: dict[str, object], words: str) -> None:

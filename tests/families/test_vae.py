@@ -18,16 +18,17 @@ from likewise.errors import NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.vae import VAEFamily
 from likewise.families.vae.bounds import (
+    LEAST_LOG_SCALE,
     Posterior,
     doubly_reparameterised,
     log_mean_exp,
     standard_log_density,
     with_free_bits,
 )
-from likewise.families.vae.family import LEAST_LOG_SCALE
 from likewise.families.vae.heads import Heads
 from likewise.families.vae.hiding import hidden_entries
 from likewise.families.vae.priors import FlowPrior, MixturePrior
+from likewise.families.vae.scores import log_likelihood
 from likewise.mathematics.monotone import EDGE, MonotoneMap
 
 GRID = Quantised(MonotoneMap.affine(2.0, 2.0), step=1.0, origin=0.0, low=0, high=4)
@@ -227,7 +228,7 @@ def test_probabilities_given_a_latent_sum_to_one(noise: str) -> None:
     family = wild(DISCRETE, noise=noise, noise_scale=0.3).double()
     records = every_record()
     for latent in torch.randn(3, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64):
-        each = family._log_likelihood(records, latent.expand(len(records), 2))
+        each = log_likelihood(family, records, latent.expand(len(records), 2))
         assert float(each.exp().sum()) == pytest.approx(1, abs=1e-9)
 
 
@@ -236,7 +237,7 @@ def test_evidence_given_a_latent_has_the_probability_of_the_records_it_allows(no
     family = wild(DISCRETE, noise=noise, noise_scale=0.3).double()
     records = every_record()
     latent = torch.tensor([[0.3, -1.0]], dtype=torch.float64)
-    each = family._log_likelihood(records, latent.expand(len(records), 2)).exp()
+    each = log_likelihood(family, records, latent.expand(len(records), 2)).exp()
     _, lower, width = GRID.cells(torch.tensor([1, 2]))
     allowed = Restriction(
         torch.tensor([[True, False, True]]), torch.stack([lower[0], lower[1] + width[1]]).view(1, 1, 2)
@@ -245,7 +246,7 @@ def test_evidence_given_a_latent_has_the_probability_of_the_records_it_allows(no
     cell = GRID.index(records.values[:, 1])
     inside = (records.codes[:, 1] == 2) | ((records.codes[:, 1] == 0) & ((cell == 1) | (cell == 2)))
     inside &= records.codes[:, 0] == evidence.codes[0, 0]
-    assert float(family._log_likelihood(evidence, latent).exp()) == pytest.approx(float(each[inside].sum()), rel=1e-9)
+    assert float(log_likelihood(family, evidence, latent).exp()) == pytest.approx(float(each[inside].sum()), rel=1e-9)
 
 
 @pytest.mark.parametrize("noise", ["learned", "fixed"])

@@ -250,7 +250,11 @@ def check_latents(model: Generative, records: Any) -> None:
     assert bool(np.isfinite(latents).all()), "a latent coordinate is not finite"
     assert np.array_equal(model.encode(records), latents), "two encodings of the same records differ"
     if is_conditional(model.family_):
-        return  # latents say nothing of the labels that decoding needs
+        try:
+            model.decode(latents)
+        except NotSupported:
+            return
+        raise AssertionError("latents say nothing of the labels that decoding needs, and are decoded all the same")
     decoded = model.domain_.read(model.decode(latents))
     assert len(decoded) == len(latents), f"decoding {len(latents)} latents gave {len(decoded)} records"
     for kind in ("linear", "spherical"):

@@ -211,7 +211,10 @@ def check_draws(family: Family, evidence: Batch, words: str) -> None:
 
 
 def check_latents(family: Family, batch: Batch) -> None:
-    """Latents are finite float64, a record's depend on that record alone; what is decoded is a record of the event."""
+    """Latents are finite float64, a record's depend on that record alone; what is decoded is a record of the event.
+
+    A conditional model refuses to decode them.
+    """
     assert isinstance(family, Latent)
     event, size = family.event, family.latent_size
     with torch.inference_mode():
@@ -227,7 +230,11 @@ def check_latents(family: Family, batch: Batch) -> None:
     assert prior.shape == (20, size), f"20 points of the prior have the shape {tuple(prior.shape)}"
     assert torch.equal(prior, same), "points of the prior differ between equal generators"
     if is_conditional(family):
-        return  # latents say nothing of the labels that decoding needs
+        try:
+            family.decode(latent)
+        except NotSupported:
+            return
+        raise AssertionError("latents say nothing of the labels that decoding needs, and are decoded all the same")
     with torch.inference_mode():
         decoded, again = family.decode(latent), family.decode(latent)
     assert decoded.codes.shape == (len(batch), len(event)), f"decoded codes have the shape {tuple(decoded.codes.shape)}"

@@ -112,9 +112,7 @@ class EntryConditional:
     def draw(self, uniform: Tensor, allowed: Restriction | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Codes, coordinates, lower edges and widths (B,) drawn with `uniform` (B, 3) noise, within a set if given."""
         log_codes = self._log_allowed(allowed)
-        if self.entry.unseen is not None:
-            log_codes = log_codes[:, :-1]
-        cumulative = torch.softmax(log_codes, 1).double().cumsum(1)
+        cumulative = torch.softmax(log_codes[:, : self.entry.seen], 1).double().cumsum(1)
         beyond = uniform[:, :1].double() * cumulative[:, -1:] > cumulative
         codes = beyond.sum(1).clamp(max=cumulative.shape[1] - 1)
         zero = torch.zeros(self._size, dtype=torch.float64, device=codes.device)
@@ -132,8 +130,7 @@ class EntryConditional:
 
     def most_probable(self) -> tuple[Tensor, Tensor]:
         """The most probable code (B,), never one that was not seen, and the median value (B,) float64 in its cell."""
-        log_codes = self.log_codes if self.entry.unseen is None else self.log_codes[:, :-1]
-        codes = log_codes.argmax(1)
+        codes = self.log_codes[:, : self.entry.seen].argmax(1)
         if self.mixture is None:
             return codes, torch.zeros_like(codes, dtype=torch.float64)
         values = self._event.measure(self._index, self.mixture.median())[0]

@@ -23,3 +23,10 @@ def resample(log_weight: Tensor, particles: int, draws: int, generator: torch.Ge
     steps = (torch.arange(draws, device=groups.device) + offset.to(groups.device)) / draws
     chosen = torch.searchsorted(cumulative, steps * cumulative[:, -1:]).clamp(max=particles - 1)
     return (chosen + particles * torch.arange(len(groups), device=groups.device).unsqueeze(1)).flatten()
+
+
+def resample_shuffled(log_weight: Tensor, particles: int, draws: int, generator: torch.Generator) -> Tensor:
+    """The positions that `resample` gives, those of each group in random order."""
+    picked = resample(log_weight, particles, draws, generator).view(-1, draws)
+    order = torch.rand(picked.shape, generator=generator, device=generator.device).argsort(1)
+    return picked.gather(1, order.to(picked.device)).flatten()

@@ -72,7 +72,7 @@ class PrefixNetwork(nn.Module):
         self._code_start = _starts(event.code_sizes)
         self._output_sizes = list(outputs)
         self._output_start = _starts(outputs)
-        self._unseen = tuple(entry.unseen for entry in event.all)
+        self._unseen = event.unseen_codes
         self.bump_centres = nn.Buffer(smooth_centres(bumps))
         self.code_embedding = nn.Parameter(0.3 * torch.randn(sum(event.code_sizes), width))
         self.value_embedding = nn.Parameter(0.15 * torch.randn(len(self.value_entries), 2 * bumps + 1, width))
@@ -95,8 +95,7 @@ class PrefixNetwork(nn.Module):
         """Embeddings of the entries of records (B, E), as (B, E, width); a state never seen in training embeds as 0."""
         start = torch.tensor(self._code_start[:-1], device=codes.device)
         embedded = F.embedding(codes + start, self.code_embedding)
-        unseen = torch.tensor([-1 if code is None else code for code in self._unseen], device=codes.device)
-        embedded = embedded * (codes != unseen).unsqueeze(-1)
+        embedded = embedded * (codes != torch.tensor(self._unseen, device=codes.device)).unsqueeze(-1)
         if self.value_entries:
             at = list(self.value_entries)
             value = torch.einsum("bvf,vfh->bvh", self._features(values[:, at]), self.value_embedding)
@@ -108,9 +107,8 @@ class PrefixNetwork(nn.Module):
     def embed_entry(self, entry: int, codes: Tensor, values: Tensor) -> Tensor:
         """Embeddings (B, width) of one entry at codes (B,) and values (B,)."""
         embedded = F.embedding(codes + self._code_start[entry], self.code_embedding)
-        unseen = self._unseen[entry]
-        if unseen is not None:
-            embedded = embedded * (codes != unseen).unsqueeze(-1)
+        if self._unseen[entry] >= 0:
+            embedded = embedded * (codes != self._unseen[entry]).unsqueeze(-1)
         slot = self._value_slot.get(entry)
         if slot is not None:
             embedded = embedded + self._features(values) @ self.value_embedding[slot] * (codes == 0).unsqueeze(-1)

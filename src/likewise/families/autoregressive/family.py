@@ -17,6 +17,7 @@ from likewise.families.autoregressive.walk import Walker, evidence_first, is_exa
 from likewise.families.entry import EntryConditional, output_sizes, starting_outputs
 from likewise.families.family import Draws, Family, LogProb, Player
 from likewise.families.labels import LabelMarginal
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE_WHOLE, SHARE, check, one_of
 from likewise.families.tiles import padded
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.roles import network
@@ -83,8 +84,12 @@ class AutoregressiveFamily(Family):
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
-        if order not in ("any", "fixed"):
-            raise ValueError(f'order must be "any" or "fixed", not {order!r}')
+        sizes = {"width": width, "hidden": hidden, "layers": layers, "components": components}
+        check(one_of("any", "fixed"), order=order)
+        check(POSITIVE_WHOLE, n_orders=n_orders, **sizes)
+        check(SHARE, any_share=any_share)
+        check(BELOW_ONE, dropout=dropout)
+        check(NON_NEGATIVE, learning_rate=learning_rate, weight_decay=weight_decay)
         if orders is None:
             orders = _default_orders(event, n_orders if order == "any" else 1, conditional)
         if not orders or any(sorted(one) != list(range(len(event))) for one in orders):
@@ -94,12 +99,6 @@ class AutoregressiveFamily(Family):
         first = len(event.labels) if conditional else 0
         if any(set(one[:first]) != set(event.label_entries[:first]) for one in orders):
             raise ValueError("with conditional=True the labels must come first in each order")
-        sizes = {"width": width, "hidden": hidden, "layers": layers, "components": components}
-        for name, value in sizes.items():
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {value!r}")
-        if not 0 <= any_share <= 1 or not 0 <= dropout < 1:
-            raise ValueError("any_share must be between 0 and 1, and dropout at least 0 and below 1")
         super().__init__(
             event,
             {
@@ -151,7 +150,7 @@ class AutoregressiveFamily(Family):
         if len(entries) > TARGETS:
             chosen = torch.randperm(len(entries), generator=generator, device=generator.device)[:TARGETS]
             entries = sorted(entries[k] for k in chosen.tolist())
-        known = (batch.status == Status.OBSERVED) & ~(batch.codes == self._unseen(batch.codes))
+        known = (batch.status == Status.OBSERVED) & ~self.event.unseen(batch.codes)
         embedded = self.network.embed(batch.codes, batch.values)
         before = (keys[:, None, :] < keys[:, entries, None]) & known[:, None, :]
         log_prob = self._conditionals(batch, torch.bmm(before.to(embedded), embedded), entries, generator)
@@ -170,9 +169,6 @@ class AutoregressiveFamily(Family):
 
     def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
         """Nothing to load."""
-
-    def _unseen(self, like: Tensor) -> Tensor:
-        return torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=like.device)
 
     def _training_keys(self, size: int, generator: torch.Generator) -> Tensor:
         """Sort keys (size, E): entry j comes before entry i in a record's order where its key is smaller."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
+from likewise.families.effective import refuse_few
 from likewise.families.entry import EntryConditional
-from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
+from likewise.mathematics.resampling import effective_sizes, resample, resample_shuffled
 from likewise.networks.prefix import PrefixNetwork
 
 Noise = Callable[[int, int], Tensor]
@@ -121,11 +121,6 @@ class Walker:
 def recombine(walk: Walk, particles: int, draws: int, generator: torch.Generator) -> tuple[Batch, Tensor]:
     """`draws` records of each group by their weights, shuffled, and the effective sample sizes (at most `draws`)."""
     assert walk.effective is not None
-    if bool((walk.effective < LEAST_EFFECTIVE).any()):
-        raise DataError(
-            f"only {float(walk.effective.min()):.1f} of {particles} candidates carry weight under this evidence: "
-            'widen its intervals, give less of it, ask for more draws, or fit with order="any"'
-        )
-    picked = resample(walk.log_weight, particles, draws, generator).view(-1, draws)
-    shuffle = torch.rand(picked.shape, generator=generator, device=generator.device).argsort(1).to(picked.device)
-    return walk.batch.rows(picked.gather(1, shuffle).flatten()), walk.effective.clamp(max=draws)
+    refuse_few(walk.effective, particles, advice='ask for more draws, or fit with order="any"')
+    picked = resample_shuffled(walk.log_weight, particles, draws, generator)
+    return walk.batch.rows(picked), walk.effective.clamp(max=draws)

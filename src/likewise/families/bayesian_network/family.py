@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, get_args
 
@@ -16,6 +15,7 @@ from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNet
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.scores import ScoreName
 from likewise.families.family import Draws, Family, LogProb
+from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
 Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
 Conditionals = Literal["trees", "tables"]
@@ -101,22 +101,18 @@ class BayesianNetworkFamily(Family):
                 "network": network,
             },
         )
-        _one_of("structure", structure, get_args(Structure), isinstance(structure, list))
-        _one_of("conditionals", conditionals, get_args(Conditionals))
-        _one_of("score", score, get_args(ScoreName))
-        _one_of("values", values, get_args(ValueModel))
-        for name, number, low, high in (
-            ("max_parents", max_parents, 1, LIMIT),
-            ("max_bins", max_bins, 1, LIMIT),
-            ("tabu", tabu, 0, LIMIT),
-            ("max_memory", max_memory, 1, 1 << 50),
-            ("max_states", max_states, 1, 1 << 40),
-        ):
-            if number is not None and (type(number) is not int or not low <= number <= high):
-                raise ValueError(f"{name} is a whole number from {low} to {high}, not {number!r}.")
-        _positive("equivalent_sample_size", equivalent_sample_size)
+        if not isinstance(structure, list):
+            check(one_of(*get_args(Structure)), structure=structure)
+        check(one_of(*get_args(Conditionals)), conditionals=conditionals)
+        check(one_of(*get_args(ScoreName)), score=score)
+        check(one_of(*get_args(ValueModel)), values=values)
+        check(optional(whole(1, LIMIT)), max_parents=max_parents, max_bins=max_bins)
+        check(whole(0, LIMIT), tabu=tabu)
+        check(whole(1, 1 << 50), max_memory=max_memory)
+        check(whole(1, 1 << 40), max_states=max_states)
+        check(POSITIVE, equivalent_sample_size=equivalent_sample_size)
         if smoothing != "auto":
-            _positive("smoothing", smoothing)
+            check(POSITIVE, smoothing=smoothing)
         if structure == "ordered" and conditionals == "tables":
             raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
         if values == "linear_gaussian" and structure == "ordered":
@@ -136,7 +132,7 @@ class BayesianNetworkFamily(Family):
             return DiscreteNetwork(self.event, network["grains"], network["conditionals"], memory)
         for part in network["regressions"]:
             if part is not None:
-                _positive("strength", part["strength"])
+                check(POSITIVE, strength=part["strength"])
         return LinearGaussianNetwork(self.event, network["conditionals"], network["regressions"], memory)
 
     # ------------------------------------------------------------------------------------------------------ learning
@@ -220,13 +216,3 @@ def _edge(event: Event, edge: Any) -> list[int]:
     if not all(type(end) is int and 0 <= end < len(event) for end in ends) or ends[0] == ends[1]:
         raise ValueError(f"An edge joins two columns by name or number; {edge!r} does not.")
     return ends
-
-
-def _one_of(name: str, value: Any, allowed: tuple[str, ...], also: bool = False) -> None:
-    if not also and not (isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is one of {', '.join(allowed)}, not {value!r}.")
-
-
-def _positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is a positive number, not {value!r}.")

@@ -9,7 +9,7 @@ from math import log, log1p
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, Columns, Entry, Event, Restriction, Status
+from likewise.events import Batch, Columns, Event, Restriction, Status
 from likewise.families.autoregressive.family import AutoregressiveFamily
 from likewise.families.autoregressive.walk import Walker
 
@@ -29,7 +29,7 @@ class CodeFactor(nn.Module):
         self, event: Event, width: int, hidden: int, layers: int, dropout: float, conditional: bool = False
     ) -> None:
         super().__init__()
-        self.at = [i for i, entry in enumerate(event.all) if seen_codes(entry) > 1]
+        self.at = [i for i, entry in enumerate(event.all) if entry.seen > 1]
         labels = set(event.label_entries)
         given = labels if conditional else set()
         self.sure = [
@@ -140,8 +140,7 @@ class CodeFactor(nn.Module):
         level = torch.special.ndtr(latent.double())
 
         def choose(i: int, cumulative: Tensor, share: Tensor) -> Tensor:
-            last = cumulative.shape[1] - 1 - (self.event.all[i].unseen is not None)
-            found[:, i] = (level[:, i : i + 1] > cumulative).sum(1).clamp(max=last)
+            found[:, i] = (level[:, i : i + 1] > cumulative).sum(1).clamp(max=self.event.all[i].seen - 1)
             return found[:, i]
 
         self.walk(len(latent), choose)
@@ -164,8 +163,3 @@ class CodeFactor(nn.Module):
         for k in self.model.orders[0] if order is None else order:
             share = torch.exp(walker.conditional(k, context).log_codes.double())
             context = context + network.embed_entry(k, step(k, share.cumsum(1), share), zero)
-
-
-def seen_codes(entry: Entry) -> int:
-    """How many codes of an entry a training record can have had."""
-    return entry.code.size - (entry.unseen is not None)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from likewise.errors import DataError
 from likewise.events import Batch, Quantised, Status
 from likewise.families.autoregressive.walk import Walker, is_exact, patterns
+from likewise.families.effective import refuse_few
 from likewise.families.family import Draws
 from likewise.families.noise import record_generator
 from likewise.mathematics import truncated_normal
 from likewise.mathematics.annealing import PARTICLES, Annealed, anneal
 from likewise.mathematics.monotone import EDGE
-from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
+from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample_shuffled
 
 if TYPE_CHECKING:
     from likewise.families.flow.family import FlowFamily
@@ -147,9 +147,8 @@ class PartialRecords:
             batch, log_weight = self._candidates(part, candidates, generator)
             size = effective_sizes(log_weight, candidates)
             lost = size < ENOUGH
-            picked = resample(log_weight, candidates, draws, generator).view(-1, draws)
-            shuffle = torch.rand(picked.shape, generator=generator).argsort(1)
-            out, effective = batch.rows(picked.gather(1, shuffle).flatten()), size.clamp(max=draws)
+            picked = resample_shuffled(log_weight, candidates, draws, generator)
+            out, effective = batch.rows(picked), size.clamp(max=draws)
         if bool(lost.any()):
             found, size = self._annealed(part.rows(lost), draws, generator)
             at = lost.nonzero().squeeze(1)
@@ -162,12 +161,7 @@ class PartialRecords:
         batches, sizes = [], []
         for tile in part.tiles(max(1, TILE // particles)):
             batch, found = self._anneal(tile, particles, generator)
-            least = float(found.effective_sample_size.min())
-            if least < min(LEAST_EFFECTIVE, draws):
-                raise DataError(
-                    f"only {least:.1f} of {particles} candidates carry weight under this evidence: widen its "
-                    "intervals, give less of it, or ask a family that answers exactly, such as BayesianNetwork"
-                )
+            refuse_few(found.effective_sample_size, particles, min(LEAST_EFFECTIVE, draws))
             keep = torch.arange(len(tile)).unsqueeze(1) * particles + torch.arange(draws)
             batches.append(batch.rows(keep.flatten()))
             sizes.append(found.effective_sample_size.clamp(max=draws))
@@ -330,9 +324,8 @@ class Posterior:
                 share = share * told.restrictions[i].codes
                 total.add_(share.sum(1).log())
                 cumulative = share.cumsum(1)
-            entry = self.event.all[i]
-            if entry.unseen is not None and i not in told.restrictions:
-                cumulative = cumulative[:, :-1]
+            else:
+                cumulative = cumulative[:, : self.event.all[i].seen]
             level = torch.special.ndtr(u[:, [self.free_codes.index(k)]]) * cumulative[:, -1:]
             codes[:, i] = (level > cumulative).sum(1).clamp(max=cumulative.shape[1] - 1)
             return codes[:, i]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,14 @@ from likewise.families.flow.codes import CodeFactor
 from likewise.families.flow.dequantise import Dequantisation
 from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
+from likewise.families.flow.layers import Architecture, composed
 from likewise.families.labels import LabelMarginal
 from likewise.families.noise import record_noise
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, WHOLE, check, one_of, whole
 from likewise.families.tiles import padded
 from likewise.networks.base import Base, base_distribution
-from likewise.networks.coupling import Affine, Coupling, Elementwise, Spline, splits
-from likewise.networks.invertible import Composition, Invertible
-from likewise.networks.masked import MaskedAutoregressive
+from likewise.networks.invertible import Composition
 from likewise.networks.records import EntryEmbedding
-from likewise.networks.triangular import Triangular
-
-Architecture = Literal["spline", "realnvp", "maf"]
 
 SCORE_TILE = 128
 """Records scored together. Always the same number, so that a score never depends on its neighbours."""
@@ -94,13 +91,6 @@ class FlowFamily(Family):
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
     ) -> None:
-        for option, value, allowed in (
-            ("architecture", architecture, get_args(Architecture)),
-            ("base", base, get_args(Base)),
-            ("dequantisation", dequantisation, get_args(DequantisationKind)),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{option} must be one of {', '.join(allowed)}, not {value!r}")
         sizes = {
             "blocks": blocks,
             "bins": bins,
@@ -112,15 +102,15 @@ class FlowFamily(Family):
             "code_layers": code_layers,
             "importance_samples": importance_samples,
         }
-        for name, size in sizes.items():
-            if type(size) is not int or size < 1:
-                raise ValueError(f"{name} must be a positive whole number, not {size!r}")
-        if type(bumps) is not int or bumps < 0:
-            raise ValueError(f"bumps must be a whole number of at least 0, not {bumps!r}")
-        if bins < 2:
-            raise ValueError(f"bins must be at least 2, not {bins}")
-        if not 0 <= dropout < 1 or not 0 <= code_dropout < 1 or not bound > 0:
-            raise ValueError("dropout must be at least 0 and below 1, and bound positive")
+        check(one_of(*get_args(Architecture)), architecture=architecture)
+        check(one_of(*get_args(Base)), base=base)
+        check(one_of(*get_args(DequantisationKind)), dequantisation=dequantisation)
+        check(whole(2), bins=bins)
+        check(POSITIVE_WHOLE, **sizes)
+        check(WHOLE, bumps=bumps)
+        check(POSITIVE, bound=bound)
+        check(BELOW_ONE, dropout=dropout, code_dropout=code_dropout)
+        check(NON_NEGATIVE, learning_rate=learning_rate, weight_decay=weight_decay)
         super().__init__(
             event,
             {
@@ -154,10 +144,7 @@ class FlowFamily(Family):
         self.dequantisation = Dequantisation(quantised, size, dequantisation, context, width)
         self.flow: Composition | None = None
         if size:
-            elementwise: Elementwise = Affine() if architecture == "realnvp" else Spline(bins, bound)
-            self.flow = Composition(
-                _layers(size, architecture, blocks, elementwise, context, width, layers, dropout, bumps)
-            )
+            self.flow = composed(size, architecture, blocks, bins, bound, context, width, layers, dropout, bumps)
             self.base = base_distribution(base, size, base_components)
 
     # -------------------------------------------------------------------------------------------------------- learning
@@ -391,27 +378,3 @@ class FlowFamily(Family):
         """Latents (size, d) of records of the model: normal scores of codes, then draws of the base."""
         codes = torch.randn(size, len(self.codes.at), generator=generator, device=generator.device)
         return codes if self.flow is None else torch.cat([codes, self.base.sample(size, generator)], 1)
-
-
-def _layers(
-    size: int,
-    architecture: Architecture,
-    blocks: int,
-    elementwise: Elementwise,
-    context: int,
-    width: int,
-    layers: int,
-    dropout: float,
-    bumps: int,
-) -> Iterator[Invertible]:
-    """The layers from data to base."""
-    moving = splits(size, 2 * blocks)
-    noise = torch.Generator().manual_seed(size)
-    for block in range(blocks):
-        order = torch.randperm(size, generator=noise, device="cpu").tolist()
-        yield Triangular(order)
-        if architecture == "maf":
-            yield MaskedAutoregressive(order, elementwise, context, width, layers, dropout, bumps)
-            continue
-        for moved in moving[2 * block : 2 * block + 2]:
-            yield Coupling(moved, elementwise, context, width, layers, dropout, bumps)

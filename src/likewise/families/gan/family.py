@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.dense_view import DenseView
-from likewise.events import Batch, Event, Status
+from likewise.events import Batch, Event
 from likewise.families.family import Draws, Family, Player
 from likewise.families.gan.calibration import Calibration
-from likewise.families.gan.choice import chosen, log_preference
+from likewise.families.gan.choice import chosen
 from likewise.families.gan.counted import Counted
 from likewise.families.gan.emission import Codes, Emission, Start
+from likewise.families.gan.evidence import conditional
 from likewise.families.gan.given import GivenLabels
-from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, one_centred, zero_centred
+from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, gradient, one_centred, zero_centred
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
 from likewise.families.gan.presentation import Presentation
-from likewise.families.gan.settings import check_settings
-from likewise.families.labels import label_groups
-from likewise.families.rejection import Candidates, as_given, rejection
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, check, one_of
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
@@ -47,9 +47,6 @@ FAINT = 0.1
 
 PENALISED = 4
 """Penalties r1 and r1r2 are estimated on one in so many packs: they cost two passes back."""
-
-OTHERS = 64
-"""Sets of other candidates over which the referee's preference for a record is averaged."""
 
 BUMPS = 16
 """Steps and bumps through which critic and referee see a value."""
@@ -151,7 +148,14 @@ class GANFamily(Family):
             "ema_decay": ema_decay,
         }
         named = {"loss": loss, "penalty": penalty, "codes": codes, "start": start}
-        check_settings(named, sizes, rates)
+        check(one_of(*get_args(Loss)), loss=loss)
+        check(one_of(*get_args(Penalty)), penalty=penalty)
+        check(one_of(*get_args(Codes)), codes=codes)
+        check(one_of(*get_args(Start)), start=start)
+        check(POSITIVE_WHOLE, **sizes)
+        check(POSITIVE, temperature=temperature)
+        check(BELOW_ONE, beta1=beta1, beta2=beta2, ema_decay=ema_decay)
+        check(NON_NEGATIVE, **rates)
         super().__init__(event, {"conditional": conditional, **named, **sizes, **rates})
         self.latent, self.candidates, self.pair_weight = latent, candidates, pair_weight
         self._game, self._penalty, self._gamma = GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma
@@ -162,10 +166,8 @@ class GANFamily(Family):
         self._turns = 0
         self._remarks: list[str] = []
         critic = network("critic", event.layout)
-        self.critic, self.referee = (
-            critic(event, critic_width, critic_layers, BUMPS, pack),
-            critic(event, critic_width, critic_layers, BUMPS, 1, 0.1),
-        )
+        self.critic = critic(event, critic_width, critic_layers, BUMPS, pack)
+        self.referee = critic(event, critic_width, critic_layers, BUMPS, 1, 0.1)
         self.emission = Emission(event, codes, temperature, start, conditional)
         told = 0 if self.labels is None else self.labels.size
         self.generator: nn.Module = network("generator", event.layout)(
@@ -268,11 +270,11 @@ class GANFamily(Family):
             part = -(-size // PENALISED)
             sides = packs if self._penalty == "r1r2" else packs[:1]
             at = torch.cat([side[:part] for side in sides]).requires_grad_()
-            penalty = zero_centred(_gradient(critic.judge(at, generator), at)) * len(sides)
+            penalty = zero_centred(gradient(critic.judge(at, generator), at)) * len(sides)
             loss = loss + 0.5 * self._gamma * GAMMA_FALL ** -min(1.0, self._turns / GAMMA_TURNS) * penalty
         elif self._penalty == "gradient":
             middle = between(packs[0], packs[1], generator).requires_grad_()
-            loss = loss + self._gamma * one_centred(_gradient(critic.judge(middle, generator), middle))
+            loss = loss + self._gamma * one_centred(gradient(critic.judge(middle, generator), middle))
         self._turns += 1
         return loss
 
@@ -358,8 +360,14 @@ class GANFamily(Family):
         self.eval()
         if not size:
             return Batch.unknown(self.event, 0)
-        drawn = self._whole(size, generator)
-        return self.event.complete(drawn.codes, drawn.values)
+        return self.event.complete(*self._chosen(size, generator))
+
+    def _chosen(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes and values (size, E) of records as `sample` draws them, values not yet in cells."""
+        tile = max(1, SAMPLE_TILE // self.candidates)
+        parts = [min(tile, size - start) for start in range(0, size, tile)]
+        drawn = [self._draw(part, self.candidates, generator, self._drawn_labels(part, generator)) for part in parts]
+        return self._view.harden(torch.cat(drawn))
 
     @torch.no_grad()
     def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
@@ -383,66 +391,8 @@ class GANFamily(Family):
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
         """`draws` records for each record of evidence, by rejection: see `rejection`, whose errors it raises.
 
-        Evidence is applied before the referee chooses: of the generator's own records, those that agree are weighted by
-        how much the choice among candidates changes their density, so draws have the conditional distribution of what
-        `sample` draws, and no candidate is thrown away by the referee first. Labels of a conditional model that are
-        observed are given to the generator; unknown ones are drawn with the records.
+        Labels of a conditional model that are observed are given to the generator; unknown ones are drawn with the
+        records.
         """
         self.eval()
-        if self.labels is None:
-            return rejection(self._weighted(None, generator), self.event, evidence, draws, generator)
-        at = list(self.event.label_entries)
-        given = (evidence.status[:, at] == Status.OBSERVED).all(1)
-        parts, rows, sizes = [], [], []
-        free = (~given).nonzero().squeeze(1)
-        if len(free):
-            found = rejection(self._whole, self.event, evidence.rows(free), draws, generator)
-            assert found.effective_sample_size is not None
-            parts, rows, sizes = [found.batch], [free], [found.effective_sample_size]
-        told = given.nonzero().squeeze(1)
-        for codes, values, group in label_groups(self.event, evidence.rows(told)):
-            mine = told[group]
-            labels = self.labels.show(codes, values, generator)
-            entries = evidence.rows(mine).hide(at)
-            found = rejection(self._weighted(labels, generator), self.event, entries, draws, generator)
-            assert found.effective_sample_size is not None
-            parts.append(found.batch)
-            rows.append(mine)
-            sizes.append(found.effective_sample_size)
-        if not parts:
-            return Draws(Batch.unknown(self.event, 0))
-        back = torch.cat(rows).argsort()
-        batch = Batch.join(parts).rows((back.unsqueeze(1) * draws + torch.arange(draws)).flatten())
-        return Draws(as_given(batch, evidence.repeat(draws)), torch.cat(sizes)[back])
-
-    def _whole(self, size: int, generator: torch.Generator) -> Candidates:
-        """Records as `sample` draws them."""
-        tile = max(1, SAMPLE_TILE // self.candidates)
-        parts = [min(tile, size - start) for start in range(0, size, tile)]
-        drawn = [self._draw(part, self.candidates, generator, self._drawn_labels(part, generator)) for part in parts]
-        codes, values = self._view.harden(torch.cat(drawn))
-        return Candidates(codes, values, torch.zeros(size))
-
-    def _weighted(
-        self, labels: Tensor | None, generator: torch.Generator
-    ) -> Callable[[int, torch.Generator], Candidates]:
-        """Draws the generator's own records, weighted by how the referee's choice changes their density."""
-        referee, rest = self._as_critic(self.referee), self.candidates - 1
-
-        def generate(size: int, generator: torch.Generator) -> Tensor:
-            return self._generate(size, generator, True, None if labels is None else labels.expand(size, -1))[0]
-
-        others = referee(generate(OTHERS * rest, generator)).view(OTHERS, rest) if rest else torch.zeros(1, 0)
-
-        def draw(size: int, generator: torch.Generator) -> Candidates:
-            drawn = generate(size, generator)
-            log_weight = log_preference(referee(drawn), others) if rest else torch.zeros(size)
-            return Candidates(*self._view.harden(drawn), log_weight)
-
-        return draw
-
-
-def _gradient(numbers: Tensor, at: Tensor) -> Tensor:
-    """The gradient (N, size) of each number at its own features, itself differentiable."""
-    (found,) = torch.autograd.grad(numbers.sum(), at, create_graph=True)
-    return found
+        return conditional(self, evidence, draws, generator)

@@ -81,6 +81,12 @@ USUAL: dict[str, Penalty] = {
 assert set(GAMES) == set(get_args(Loss))
 
 
+def gradient(numbers: Tensor, at: Tensor) -> Tensor:
+    """The gradient (N, size) of each number at its own features, itself differentiable."""
+    (found,) = torch.autograd.grad(numbers.sum(), at, create_graph=True)
+    return found
+
+
 def zero_centred(gradient: Tensor) -> Tensor:
     """E ||grad f||^2: R1 where the gradient is taken at real records, R2 at generated ones (Mescheder 2018, 9)."""
     return gradient.square().sum(1).mean()

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+ACTIVE = 0.01
+"""A latent dimension is active where its posterior mean varies by more over records (Burda et al. 2016)."""
+
+LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
+"""Posteriors are neither narrower nor wider."""
 
 _LOG_SQRT_TAU = 0.5 * math.log(2 * math.pi)
 
@@ -16,12 +23,24 @@ def standard_log_density(latent: Tensor) -> Tensor:
     return -(0.5 * latent.square() + _LOG_SQRT_TAU).sum(-1)
 
 
+def standard_noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
+    """Draws of N(0, 1)."""
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
 @dataclass(frozen=True)
 class Posterior:
     """q(z | x) = N(mean, diag exp(2 log_scale)); both (..., d)."""
 
     mean: Tensor
     log_scale: Tensor
+
+    @classmethod
+    def from_raw(cls, raw: Tensor) -> Posterior:
+        """The posterior that outputs (..., 2 d) of an encoder tell."""
+        mean, log_scale = raw.chunk(2, -1)
+        room = MOST_LOG_SCALE - LEAST_LOG_SCALE
+        return cls(mean, LEAST_LOG_SCALE + F.softplus(log_scale - LEAST_LOG_SCALE).clamp(max=room))
 
     def latent(self, noise: Tensor) -> Tensor:
         """Latents (..., d), reparameterised: mean + scale * noise (Kingma and Welling 2014, equation 9)."""
@@ -34,6 +53,10 @@ class Posterior:
     def divergence(self) -> Tensor:
         """KL(q || N(0, I)) of each dimension, (..., d) nats: (mean^2 + scale^2 - 1) / 2 - log scale."""
         return 0.5 * (self.mean.square() + torch.expm1(2 * self.log_scale)) - self.log_scale
+
+    def active_dimensions(self) -> int:
+        """How many dimensions are active over records (B, d), of which there are at least two."""
+        return int((self.mean.var(0) > ACTIVE).sum())
 
     def unsqueeze(self) -> Posterior:
         """The same posterior for several latents of a record, (..., 1, d)."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from likewise.errors import DataError
 from likewise.events import Batch
+from likewise.families.effective import refuse_few
 from likewise.families.family import Draws
+from likewise.families.vae.scores import log_likelihood, proposals
 from likewise.mathematics.annealing import PARTICLES, anneal
-from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample
+from likewise.mathematics.resampling import LEAST_EFFECTIVE, effective_sizes, resample_shuffled
 
 if TYPE_CHECKING:
     from likewise.families.vae.family import VAEFamily
@@ -59,11 +60,10 @@ def _proposed(
     """Latents (B * draws, d) by importance, and the effective sample sizes (B,) of what they were chosen from."""
     shape = (len(tile), candidates, family.latent_size + 1)
     uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
-    latent, log_weight = family._proposals(tile, uniform)
+    latent, log_weight = proposals(family, tile, uniform)
     size = effective_sizes(log_weight.flatten(), candidates)
-    picked = resample(log_weight.flatten(), candidates, draws, generator).view(-1, draws)
-    shuffle = torch.rand(picked.shape, generator=generator).argsort(1)
-    return latent.flatten(0, 1)[picked.gather(1, shuffle).flatten()], size
+    picked = resample_shuffled(log_weight.flatten(), candidates, draws, generator)
+    return latent.flatten(0, 1)[picked], size
 
 
 def _annealed(family: VAEFamily, lost: Batch, draws: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -76,7 +76,7 @@ def _annealed(family: VAEFamily, lost: Batch, draws: int, generator: torch.Gener
         return family.prior.transport(torch.special.ndtr(u).clamp(1e-15, 1 - 1e-15), context)
 
     found = anneal(
-        lambda u: family._log_likelihood(lost, latents(u)),
+        lambda u: log_likelihood(family, lost, latents(u)),
         len(lost),
         particles,
         family.latent_size + 1,
@@ -84,11 +84,6 @@ def _annealed(family: VAEFamily, lost: Batch, draws: int, generator: torch.Gener
         settle=SETTLE,
         most_moves=MOST_MOVES,
     )
-    least = float(found.effective_sample_size.min())
-    if least < min(LEAST_EFFECTIVE, draws):
-        raise DataError(
-            f"only {least:.1f} of {particles} candidates carry weight under this evidence: widen its intervals, give "
-            "less of it, or ask a family that answers exactly, such as BayesianNetwork"
-        )
+    refuse_few(found.effective_sample_size, particles, min(LEAST_EFFECTIVE, draws))
     latent = latents(found.points.flatten(0, 1)).view(len(lost), particles, -1)
     return latent[:, :draws], found.effective_sample_size

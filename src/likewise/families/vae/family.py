@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Status
 from likewise.families.family import Draws, Family, LogProb, Player, Settings
 from likewise.families.labels import LabelMarginal
-from likewise.families.noise import record_noise
-from likewise.families.tiles import padded
-from likewise.families.vae.bounds import (
-    Posterior,
-    doubly_reparameterised,
-    log_mean_exp,
-    relative_error,
-    standard_log_density,
-    with_free_bits,
-)
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, SHARE, WHOLE, check, one_of
+from likewise.families.vae.bounds import Posterior, log_mean_exp, standard_noise
 from likewise.families.vae.evidence import conditional
-from likewise.families.vae.heads import Heads
+from likewise.families.vae.heads import Heads, Noise
 from likewise.families.vae.hiding import hidden_entries
-from likewise.families.vae.limits import check
-from likewise.families.vae.priors import GaussianPrior, Prior, normal, prior_of
+from likewise.families.vae.objective import negative_bound
+from likewise.families.vae.priors import GaussianPrior, Prior, PriorName, prior_of
+from likewise.families.vae.scores import bounds, log_weights
 from likewise.networks.records import EntryEmbedding, RecordDecoder, RecordEncoder
 from likewise.networks.roles import network
 
 CONTEXT = 16
 """Numbers by which a prior is told labels."""
 
-ACTIVE = 0.01
-"""A latent dimension is active where its posterior mean varies by more over records (Burda et al. 2016)."""
-
 WATCHED = 50
 """Active dimensions are counted over at least so many records."""
-
-LEAST_LOG_SCALE, MOST_LOG_SCALE = -6.0, 3.0
-"""Posteriors are neither narrower nor wider."""
 
 VALIDATED = 4
 """Latents a held-out record in a validation, at least."""
@@ -56,12 +41,6 @@ PRIOR_RATE, PRIOR_TURNS = 1e-2, 6
 
 PRIOR_DECAY = 0.98
 """Of the average of its weights: short, since a prior follows latents that still move."""
-
-DEFENSIVE = 0.125
-"""The share of the latents of a score that the prior proposes."""
-
-SCORE_ROWS, SCORE_TILE = 4096, 64
-"""Latents decoded together when records are scored, and records, at most."""
 
 SAMPLE_TILE = 8192
 
@@ -113,7 +92,7 @@ class VAEFamily(Family):
         event: Event,
         *,
         latent: int = 16,
-        prior: Literal["gaussian", "mixture", "flow"] = "mixture",
+        prior: PriorName = "mixture",
         prior_components: int = 256,
         prior_width: int = 64,
         prior_layers: int = 6,
@@ -123,7 +102,7 @@ class VAEFamily(Family):
         importance_samples: int = 1,
         doubly_reparameterised: bool = True,
         score_importance_samples: int = 64,
-        noise: Literal["learned", "fixed"] = "learned",
+        noise: Noise = "learned",
         noise_scale: float = 0.1,
         components: int = 5,
         hidden_share: float = 0.1,
@@ -164,13 +143,18 @@ class VAEFamily(Family):
             "weight_decay": weight_decay,
             "ema_decay": ema_decay,
         }
-        check(settings, tuple(sizes))
+        check(one_of(*get_args(PriorName)), prior=prior)
+        check(one_of(*get_args(Noise)), noise=noise)
+        check(POSITIVE_WHOLE, **sizes)
+        check(WHOLE, warmup=warmup)
+        check(NON_NEGATIVE, beta=beta, free_bits=free_bits, weight_decay=weight_decay)
+        check(POSITIVE, noise_scale=noise_scale, learning_rate=learning_rate)
+        check(BELOW_ONE, dropout=dropout, ema_decay=ema_decay)
+        check(SHARE, hidden_share=hidden_share)
         super().__init__(event, settings)
-        self._latent, self._samples, self._score_samples = latent, importance_samples, score_importance_samples
-        self._beta, self._free_bits, self._warmup, self._hidden_share = beta, free_bits, warmup, hidden_share
-        self._doubly = doubly_reparameterised
-        self._turns = 0
-        self._remarks: list[str] = []
+        self._latent, self._samples, self._beta = latent, importance_samples, beta
+        self._warmup, self._hidden_share = warmup, hidden_share
+        self._turns, self._active = 0, latent
         self.labels = LabelMarginal(event) if conditional else None
         given = event.label_entries if conditional else ()
         self.heads = Heads(event, range(len(event) - len(given)), components, noise, noise_scale)
@@ -225,33 +209,18 @@ class VAEFamily(Family):
         if player == "prior":
             with torch.no_grad():
                 posterior = self._posterior(batch, known)
-                latent = posterior.latent(_noise(posterior.mean.shape, generator))
+                latent = posterior.latent(standard_noise(posterior.mean.shape, generator))
             assert self.learned is not None
             if not bool(self.fitted):
                 self.learned.start(latent)
                 self.fitted.fill_(True)
             found: Tensor = self.learned.log_density(latent, self._context(batch))
             return -found.mean()
-        shown = known & ~self._hidden(batch, generator)
-        posterior = self._posterior(batch, shown, generator)
+        shown = known & ~hidden_entries(len(batch), self.event, self._hidden_share, generator)
         weight = self._beta * (min(1.0, (self._turns + 1) / self._warmup) if self._warmup else 1.0)
         if self.training:
             self._turns += 1
-        if self._samples == 1:
-            latent = posterior.latent(_noise(posterior.mean.shape, generator))
-            likely = self._observed(batch, shown, self.decoder(latent, self._given(batch), generator))
-            return weight * with_free_bits(posterior.divergence(), self._free_bits) - likely.mean()
-        several = posterior.unsqueeze()
-        size = len(batch)
-        latent = several.latent(_noise((size, self._samples, self._latent), generator))
-        repeated = batch.repeat(self._samples)
-        raw = self.decoder(latent.flatten(0, 1), self._given(repeated), generator)
-        likely = self._observed(repeated, shown.repeat_interleave(self._samples, 0), raw)
-        density = (several.detach() if self._doubly else several).log_density(latent)
-        log_weight = likely.view(size, -1) + weight * (standard_log_density(latent) - density)
-        if self._doubly:
-            return -doubly_reparameterised(latent, log_weight)
-        return -log_mean_exp(log_weight).mean()
+        return negative_bound(self, batch, shown, weight, generator)
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """What training makes small, of held-out records (B,), in nats, under the prior that samples are drawn from.
@@ -260,9 +229,9 @@ class VAEFamily(Family):
         """
         posterior = self._posterior(batch, self._known(batch))
         if len(batch) >= WATCHED:
-            self._remarks = self._told(int((posterior.mean.var(0) > ACTIVE).sum()))
-        noise = _noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
-        log_weight = self._log_weights(batch, posterior, noise, self._beta, self.prior)
+            self._active = posterior.active_dimensions()
+        noise = standard_noise((len(batch), max(VALIDATED, self._samples), self._latent), generator)
+        log_weight = log_weights(self, batch, posterior, noise, self._beta, self.prior)
         # With one latent in training the figure is its evidence lower bound, less noisy for being a mean of several.
         return -(log_weight.mean(1) if self._samples == 1 else log_mean_exp(log_weight))
 
@@ -271,26 +240,24 @@ class VAEFamily(Family):
         """The prior of scores and samples: the learned one, once it has begun to learn."""
         return self.gaussian if self.learned is None or not bool(self.fitted) else self.learned
 
-    def _told(self, active: int) -> list[str]:
-        if active > self._latent / 2:
-            return []
-        return [f"{active} of {self._latent} latent dimensions are active: the posteriors of the others are the prior."]
-
     @torch.no_grad()
     def examine(self, records: Batch) -> Mapping[str, float]:
         """Active dimensions, and the mean bound of the records in nats under the prior and under the Gaussian one."""
         precise = copy.deepcopy(self).double().eval()
         records = records.to(dtype=torch.float64)
         posterior = precise._posterior(records, precise._known(records))
-        noise = _noise((len(records), EXAMINED, self._latent), torch.Generator().manual_seed(0)).double()
-        found = {"active_dimensions": float((posterior.mean.var(0) > ACTIVE).sum()) if len(records) > 1 else 0.0}
+        noise = standard_noise((len(records), EXAMINED, self._latent), torch.Generator().manual_seed(0)).double()
+        found = {"active_dimensions": float(posterior.active_dimensions()) if len(records) > 1 else 0.0}
         for name, prior in (("bound", precise.prior), ("bound_with_gaussian_prior", precise.gaussian)):
-            found[name] = float(log_mean_exp(precise._log_weights(records, posterior, noise, 1.0, prior)).mean())
+            found[name] = float(log_mean_exp(log_weights(precise, records, posterior, noise, 1.0, prior)).mean())
         return found
 
     def remarks(self) -> list[str]:
         """How many latent dimensions are active, where it is half of them or less."""
-        return self._remarks
+        if self._active > self._latent / 2:
+            return []
+        told = f"{self._active} of {self._latent} latent dimensions are active"
+        return [f"{told}: the posteriors of the others are the prior."]
 
     def learner_state(self) -> Mapping[str, Tensor]:
         """How many steps the weight of the divergence has grown for."""
@@ -301,18 +268,14 @@ class VAEFamily(Family):
 
     def _known(self, batch: Batch) -> Tensor:
         """Entries (B, E) whose state the encoder is told: observed, and not one that training never showed."""
-        unseen = torch.tensor([-1 if e.unseen is None else e.unseen for e in self.event.all], device=batch.codes.device)
-        return (batch.status == Status.OBSERVED) & (batch.codes != unseen)
-
-    def _hidden(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        return hidden_entries(len(batch), self.event, self._hidden_share, generator)
+        return (batch.status == Status.OBSERVED) & ~self.event.unseen(batch.codes)
 
     def _posterior(self, batch: Batch, known: Tensor, generator: torch.Generator | None = None) -> Posterior:
-        mean, log_scale = _full(self.encoder(batch.codes, batch.values, known, generator)).chunk(2, 1)
-        log_scale = LEAST_LOG_SCALE + F.softplus(log_scale - LEAST_LOG_SCALE).clamp(
-            max=MOST_LOG_SCALE - LEAST_LOG_SCALE
-        )
-        return Posterior(mean, log_scale)
+        return Posterior.from_raw(_full(self.encoder(batch.codes, batch.values, known, generator)))
+
+    def _decoded(self, latent: Tensor, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """The outputs of the heads (N, size) at latents (N, d) of records."""
+        return _full(self.decoder(latent, self._given(batch), generator))
 
     def _given(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor] | None:
         """What the decoder is told of the labels, nothing where it generates them."""
@@ -325,56 +288,7 @@ class VAEFamily(Family):
         context: Tensor = self.told(batch.codes, batch.values, self._known(batch))
         return context
 
-    def _observed(self, batch: Batch, shown: Tensor, raw: Tensor) -> Tensor:
-        """log p(shown entries | z) (N,)."""
-        log_prob = self.heads.log_prob(_full(raw), batch)
-        return torch.where(shown, log_prob, torch.zeros_like(log_prob)).sum(1)
-
     # -------------------------------------------------------------------------------------------------- the questions
-
-    def _log_likelihood(self, evidence: Batch, latent: Tensor) -> Tensor:
-        """log p(evidence | z) (B * S,), exact: `latent` (B * S, d) has S rows for each record, one after another."""
-        repeated = evidence.repeat(len(latent) // len(evidence))
-        raw = _full(self.decoder(latent, self._given(repeated)))
-        found = self._observed(repeated, repeated.status == Status.OBSERVED, raw)
-        for i, allowed in repeated.restrictions.items():
-            inside = self.heads.entry(i, raw).log_set(allowed)
-            found = found + torch.where(repeated.status[:, i] == Status.RESTRICTED, inside, torch.zeros_like(inside))
-        return found
-
-    def _log_weights(self, batch: Batch, posterior: Posterior, noise: Tensor, beta: float, prior: Prior) -> Tensor:
-        """log p(x | z) + beta (log p(z) - log q(z | x)) (B, S) at the latents that `noise` (B, S, d) makes of q."""
-        several = posterior.unsqueeze()
-        latent = several.latent(noise)
-        rows = latent.flatten(0, 1)
-        shape = latent.shape[:2]
-        context = self._context(batch)
-        context = None if context is None else context.repeat_interleave(shape[1], 0)
-        divergence = prior.log_density(rows, context).view(shape) - several.log_density(latent)
-        return self._log_likelihood(batch, rows).view(shape) + beta * divergence
-
-    def _proposals(self, batch: Batch, uniform: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, d) made of noise (B, S, d + 1), some by the prior, most by q(z | x), and log-weights (B, S).
-
-        Whichever a latent came from, its proposal counts as the mixture of the two, in the shares of their numbers
-        (Veach and Guibas 1995; Owen and Zhou 2000): no weight exceeds S / S_prior times p(x | z), however narrow a
-        posterior the encoder tells.
-        """
-        several = self._posterior(batch, self._known(batch)).unsqueeze()
-        size = uniform.shape[1]
-        from_prior = int(DEFENSIVE * size)
-        latent = several.latent(normal(uniform[..., 1:]))
-        context = self._context(batch)
-        if from_prior:
-            some = None if context is None else context.repeat_interleave(from_prior, 0)
-            drawn = self.prior.transport(uniform[:, :from_prior].flatten(0, 1), some)
-            latent = torch.cat([drawn.view(len(batch), from_prior, -1), latent[:, from_prior:]], 1)
-        rows, every = latent.flatten(0, 1), None if context is None else context.repeat_interleave(size, 0)
-        prior = self.prior.log_density(rows, every).view(len(batch), size)
-        proposal = several.log_density(latent) + math.log1p(-from_prior / size)
-        if from_prior:
-            proposal = torch.logaddexp(proposal, prior + math.log(from_prior / size))
-        return latent, self._log_likelihood(batch, rows).view(len(batch), size) + prior - proposal
 
     @torch.no_grad()
     def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
@@ -385,23 +299,11 @@ class VAEFamily(Family):
         given a latent, the probability of what is observed or restricted is exact. With `conditional`, the labels are
         not scored; unknown ones are summed over with their counted frequencies.
         """
+        precise = copy.deepcopy(self).double().eval()
         batch = batch.to(dtype=torch.float64)
         if self.labels is None:
-            return self._bounds(batch, seed)
-        return self.labels.summed(batch, lambda records: self._bounds(records, seed))
-
-    def _bounds(self, batch: Batch, seed: int) -> LogProb:
-        """Bounds of records in float64 whose labels are known where the decoder is told them."""
-        precise = copy.deepcopy(self).double().eval()
-        values, errors = [batch.values.new_zeros(0)], [batch.values.new_zeros(0)]
-        shape = (self._score_samples, self._latent + 1)
-        for tile, kept in padded(batch, max(1, min(SCORE_TILE, SCORE_ROWS // self._score_samples))):
-            own = record_noise(tile.rows(slice(0, kept)), seed, shape).to(tile.values.device)
-            _, log_weight = precise._proposals(tile, own[torch.arange(len(tile)).clamp(max=kept - 1)])
-            values.append(log_mean_exp(log_weight)[:kept])
-            errors.append(relative_error(log_weight)[:kept])
-        scored = batch if self.labels is None else batch.hide(self.event.label_entries)
-        return LogProb(torch.cat(values) + self.event.log_share(scored), "bound", torch.cat(errors))
+            return bounds(precise, batch, seed)
+        return self.labels.summed(batch, lambda records: bounds(precise, records, seed))
 
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records: latents from the prior, then every entry from its head."""
@@ -424,28 +326,11 @@ class VAEFamily(Family):
     def _labelled(self, size: int, generator: torch.Generator) -> Batch:
         """Records of which nothing is known but, where the decoder is told them, the labels: drawn by frequency."""
         empty = Batch.unknown(self.event, size).to(generator.device)
-        if self.labels is None:
-            return empty
-        at, generated = list(self.event.label_entries), range(len(self.event.entries))
-        codes, values = empty.codes.clone(), empty.values.clone()
-        codes[:, at], values[:, at] = self.labels.draw(size, generator)
-        return self.event.complete(codes, values).hide(generated)
+        return empty if self.labels is None else self.labels.completed(empty, generator)
 
     def _emit(self, latent: Tensor, told: Batch, generator: torch.Generator) -> Batch:
         """Records drawn from the heads at latents (N, d), within their sets; what `told` observes stays."""
-        raw = _full(self.decoder(latent, self._given(told)))
-        parts = [part.clone() for part in (told.codes, told.values, told.lower, told.width)]
-        for i in self.heads.entries:
-            uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
-            drawn: tuple[Tensor, ...] = self.heads.entry(i, raw).draw(uniform)
-            restricted, free = (told.status[:, i] == kind for kind in (Status.RESTRICTED, Status.UNKNOWN))
-            if i in told.restrictions:
-                within = self.heads.entry(i, raw).draw(uniform, told.restrictions[i])
-                drawn = tuple(torch.where(restricted, a, b) for a, b in zip(within, drawn, strict=True))
-            for part, new in zip(parts, drawn, strict=True):
-                part[:, i] = torch.where(restricted | free, new.to(part.dtype), part[:, i])
-        codes, values, lower, width = parts
-        return Batch(codes, values, lower, width, torch.zeros_like(told.status))
+        return self.heads.draw(self._decoded(latent, told), told, generator)
 
     @torch.no_grad()
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
@@ -502,10 +387,6 @@ class VAEFamily(Family):
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         """Latents (size, d) from the prior."""
         return self.prior.draw(size, self._latent, generator, self._context(self._labelled(size, generator)))
-
-
-def _noise(shape: tuple[int, ...] | torch.Size, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)
 
 
 def _full(numbers: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from likewise.events import Batch, Event, Quantised
+from likewise.events import Batch, Event, Quantised, Status
 from likewise.families.entry import EntryConditional, ValueReader, logistic_values, starting_outputs
 from likewise.mathematics.gaussians import Gaussian
 
@@ -113,12 +113,32 @@ class Heads:
             out = out + torch.cat([*self._values(values, batch), zero], 1)[:, self._value_column]
         return out
 
+    def log_joint(self, raw: Tensor, batch: Batch, shown: Tensor) -> Tensor:
+        """log p(shown entries | z) (N,), with `shown` (N, E) bool."""
+        log_prob = self.log_prob(raw, batch)
+        return torch.where(shown, log_prob, torch.zeros_like(log_prob)).sum(1)
+
+    def draw(self, raw: Tensor, told: Batch, generator: torch.Generator) -> Batch:
+        """Records drawn at rows of outputs (N, size), within their sets; what `told` observes stays."""
+        parts = [part.clone() for part in (told.codes, told.values, told.lower, told.width)]
+        for i in self.entries:
+            uniform = torch.rand(len(raw), 3, generator=generator, device=generator.device, dtype=torch.float64)
+            drawn: tuple[Tensor, ...] = self.entry(i, raw).draw(uniform)
+            restricted, free = (told.status[:, i] == kind for kind in (Status.RESTRICTED, Status.UNKNOWN))
+            if i in told.restrictions:
+                within = self.entry(i, raw).draw(uniform, told.restrictions[i])
+                drawn = tuple(torch.where(restricted, a, b) for a, b in zip(within, drawn, strict=True))
+            for part, new in zip(parts, drawn, strict=True):
+                part[:, i] = torch.where(restricted | free, new.to(part.dtype), part[:, i])
+        codes, values, lower, width = parts
+        return Batch(codes, values, lower, width, torch.zeros_like(told.status))
+
     def _codes(self, group: CodeGroup, raw: Tensor, codes: Tensor) -> Tensor:
         """log-probabilities (N, n) of the codes of a group, from its outputs."""
         n, members = len(group.entries), [self.event.all[i] for i in group.entries]
         logits = raw.reshape(len(raw), n, group.room)
         # What is neither a code nor one that was seen in training takes no part.
-        seen = torch.tensor([e.code.size - (e.unseen is not None) for e in members], device=raw.device)
+        seen = torch.tensor([e.seen for e in members], device=raw.device)
         places = torch.arange(group.room, device=raw.device)
         nothing = torch.where(places >= seen.unsqueeze(1), -torch.inf, 0.0).to(raw.dtype)
         log_codes = torch.log_softmax(logits + nothing, -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from likewise.families.vae.bounds import standard_log_density
 from likewise.networks.coupling import Coupling, Spline, splits
 from likewise.networks.invertible import Composition, Invertible
 from likewise.networks.triangular import Triangular
+
+PriorName = Literal["gaussian", "mixture", "flow"]
 
 SHRUNK = 0.7
 """How far from the centre the means of a mixture start, of the distance of their records."""
@@ -124,7 +127,9 @@ class FlowPrior(Prior):
         return self.flow.inverse(noise, None, context)
 
 
-def prior_of(name: str, dimension: int, components: int, width: int, layers: int, context: int = 0) -> Prior | None:
+def prior_of(
+    name: PriorName, dimension: int, components: int, width: int, layers: int, context: int = 0
+) -> Prior | None:
     """The learned prior called `name`, None for the Gaussian one, where nothing is learned."""
     if name == "flow":
         return FlowPrior(dimension, width, layers, context)
