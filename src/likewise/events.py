@@ -89,6 +89,9 @@ class Entry:
     unseen : int or None
         The code, always the last, of states that no training record had. Every family gives it exactly the conditional
         probability `reserved`, scales the other codes by `1 - reserved`, and never samples it.
+    coordinates : tuple of float or None
+        Where each code lies among the values, in model units, None for those that are no numbers: networks may see that
+        a spike at 40 is near 41, and a category 3 between 2 and 4. Empty where no code is a number.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Entry:
     missing: int | None = None
     unseen: int | None = None
     reserved: float = 0.0
+    coordinates: tuple[float | None, ...] = ()
 
     @property
     def seen(self) -> int:

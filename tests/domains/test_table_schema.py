@@ -119,6 +119,30 @@ def test_few_repeated_values_far_from_filling_their_grid_are_codes() -> None:
     assert facts_of(RNG.choice(RNG.integers(0, 10**6, 40), 2000)).kind == "categorical"
 
 
+def test_codes_that_are_numbers_lie_among_the_values() -> None:
+    hours = np.where(RNG.random(5000) < 0.4, 40, RNG.integers(1, 99, 5000)).astype(float)
+    hours[:50] = np.nan
+    found = facts_of(hours)
+    assert found.states == (40.0,)
+    assert found.missing
+    between = found.map.forward(torch.tensor([39.0, 40.0, 41.0], dtype=torch.float64)).tolist()
+    value, spike, *others = found.entry.coordinates
+    assert value is None
+    assert others == [None, None]
+    assert between[0] < spike < between[2]
+    assert spike == pytest.approx(between[1])
+    sentinel = np.where(RNG.random(5000) < 0.1, -999, RNG.integers(1, 99, 5000))
+    assert facts_of(sentinel).entry.coordinates[1] == pytest.approx(-4.0)
+    grades = facts_of(np.resize([1, 2, 4, 5], SIZE))
+    assert grades.kind == "categorical"
+    assert grades.entry.coordinates == (-2.0, -1.0, 1.0, 2.0, None)
+    off_grid = np.resize(np.arange(1.0, 80.0), SIZE)
+    off_grid[:3] = 0.42, 0.67, 0.42
+    assert np.diff(facts_of(off_grid).entry.coordinates[1:3])[0] > 0
+    assert facts_of(np.resize(["low", "high"], SIZE)).entry.coordinates == ()
+    assert facts_of(np.resize([True, False], SIZE)).entry.coordinates == ()
+
+
 def test_atoms_may_be_told() -> None:
     column = RNG.integers(0, 1000, SIZE)
     assert facts_of(column, atoms={"a": [int(column[0])]}).states == (int(column[0]),)

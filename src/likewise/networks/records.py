@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence as SequenceOf
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from likewise.events import Event
+from likewise.networks.constant import Constant
 from likewise.networks.prefix import Residual
 from likewise.networks.smooth import smooth_centres, steps_and_bumps
 
@@ -16,8 +18,8 @@ from likewise.networks.smooth import smooth_centres, steps_and_bumps
 class EntryEmbedding(nn.Module):
     """The sum of embeddings of some entries of a record, of which each may be hidden.
 
-    A code has an embedding of its own, *hidden* has one for each entry, and a value is seen through smooth steps and
-    bumps, all absent where the value is.
+    A code has an embedding of its own, *hidden* has one for each entry, and a value, or a code that is a number, is
+    seen through smooth steps and bumps, all absent where the value is.
 
     Parameters
     ----------
@@ -30,26 +32,38 @@ class EntryEmbedding(nn.Module):
 
     def __init__(self, event: Event, entries: SequenceOf[int], width: int, bumps: int = 24) -> None:
         super().__init__()
+        every = event.all
         self.entries = list(entries)
-        self.value_entries = [i for i in self.entries if event.all[i].value is not None]
         self._start = [0]
         for i in self.entries:
             self._start.append(self._start[-1] + event.code_sizes[i] + 1)
+        numbers = [k for k, i in enumerate(self.entries) if every[i].value is not None or every[i].coordinates]
+        self._numbers = numbers
+        self._valued = [every[self.entries[k]].value is not None for k in numbers]
+        coordinates = np.full(self._start[-1], np.nan, dtype=np.float32)
+        for k in numbers:
+            own = every[self.entries[k]].coordinates
+            coordinates[self._start[k] : self._start[k] + len(own)] = np.array(own, dtype=np.float32)
+        self._coordinates = Constant(coordinates)
         self.centres = nn.Buffer(smooth_centres(bumps))
         self.codes = nn.Parameter(0.3 * torch.randn(self._start[-1], width))
-        self.values = nn.Parameter(0.15 * torch.randn(len(self.value_entries) * (2 * bumps + 1), width))
+        self.values = nn.Parameter(0.15 * torch.randn(len(numbers) * (2 * bumps + 1), width))
 
     def forward(self, codes: Tensor, values: Tensor, known: Tensor) -> Tensor:
         """Embeddings (B, width) of records (B, E) of which `known` (B, E) says what is not hidden."""
         start = torch.tensor(self._start, device=codes.device)
-        place = torch.where(known[:, self.entries], codes[:, self.entries] + start[:-1], start[1:] - 1)
+        codes, values, known = (part[:, self.entries] for part in (codes, values, known))
+        place = torch.where(known, codes + start[:-1], start[1:] - 1)
         embedded = F.embedding_bag(place, self.codes, mode="sum")
-        if self.value_entries:
-            at = self.value_entries
-            value = values[:, at].to(self.centres.dtype).clamp(-8, 8)
+        if self._numbers:
+            at = self._numbers
+            carried = known[:, at] & (codes[:, at] == 0) & torch.tensor(self._valued, device=codes.device)
+            coordinate = self._coordinates.on(codes.device)[place[:, at]]
+            value = torch.where(carried, values[:, at].to(self.centres.dtype), coordinate.to(self.centres.dtype))
+            absent = value.isnan()
+            value = value.masked_fill(absent, 0.0).clamp(-8, 8)
             features = torch.cat([value.unsqueeze(-1), steps_and_bumps(value, self.centres)], -1)
-            present = (known[:, at] & (codes[:, at] == 0)).unsqueeze(-1)
-            embedded = embedded + (features * present).flatten(1) @ self.values
+            embedded = embedded + features.masked_fill(absent.unsqueeze(-1), 0.0).flatten(1) @ self.values
         return embedded
 
 

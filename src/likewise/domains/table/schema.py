@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import torch
 
 from likewise.domains.table.grids import EXACT, Grid
 from likewise.domains.table.identifiers import Identifier
@@ -21,6 +22,12 @@ Kind = Literal["real", "quantised", "categorical", "boolean", "datetime", "text"
 KINDS: tuple[Kind, ...] = (
     "real", "quantised", "categorical", "boolean", "datetime", "text", "identifier", "constant", "ignore",
 )  # fmt: skip
+
+OUTERMOST = 2.0
+"""Where, in model units, the largest of the numbers of a column lies that has codes alone."""
+
+FARTHEST = 4.0
+"""A spike is not seen farther out than so many normal scores."""
 
 _NEAR = Fraction(1, 10**9)
 
@@ -164,7 +171,29 @@ class Facts:
             self.missing_code,
             unseen,
             self.reserved if unseen is not None else 0.0,
+            self._coordinates(),
         )
+
+    def _coordinates(self) -> tuple[float | None, ...]:
+        """Where each code lies in model units, None for those that are no numbers."""
+        if self.family not in ("number", "moment") or not self.states:
+            return ()
+        if self.map is None:
+            numbers = np.array(self.states, dtype=np.float64)
+            spread = float(numbers.max() - numbers.min()) or 1.0
+            z = (2 * (numbers - numbers.min()) / spread - 1) * OUTERMOST
+        else:
+            x = [self._coordinate(state) for state in self.states]
+            z = self.map.forward(torch.tensor(x, dtype=torch.float64)).clamp(-FARTHEST, FARTHEST).numpy()
+        of_states = dict(enumerate(z.tolist(), self.first_state))
+        return tuple(of_states.get(code) for code in range(self.codes))
+
+    def _coordinate(self, state: Scalar) -> float:
+        """What the map to normal scores takes for a number."""
+        assert not isinstance(state, str)
+        if self.grid is None:
+            return float(state)
+        return self.grid.coordinate_origin + self.grid.coordinate_step * float(self.grid.position(state))
 
     @cached_property
     def value(self) -> Quantised | Real | None:
