@@ -28,7 +28,7 @@ from likewise.mathematics.monotone import MonotoneMap
 FAST = {
     "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
     "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
-    "flow": Flow(blocks=1, width=8, layers=1, bins=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
+    "flow": Flow(blocks=1, width=8, layers=1, bins=4, bumps=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
     "vae": VAE(
         latent=3,
@@ -51,6 +51,7 @@ SETTINGS = {
         "width": 8,
         "layers": 1,
         "bins": 4,
+        "bumps": 4,
         "code_width": 8,
         "code_hidden": 8,
         "code_layers": 1,
