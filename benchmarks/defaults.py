@@ -6,9 +6,9 @@
 Each table is a folder with `train.csv`; a tenth of its rows is held out, test rows are never looked at. Printed are the
 mean held-out log-likelihood (or its bound) in nats a record, less that of the defaults (positive is better), the
 judge's score of a sample against the training rows and against the held-out ones, where a judge is given (see
-`tables.py`), less that of the defaults, and the seconds of the fit. Steps are fixed rather than time, so that a busy machine changes nothing but the
-seconds. `--summary` reads the rows of several runs and prints how each change did on every table. A run whose rows are
-already in the file of `--json` does not repeat them.
+`tables.py`), less that of the defaults, and the seconds of the fit. Steps are fixed rather than time, so that a busy
+machine changes nothing but the seconds. `--summary` prints how each change did on every table from what earlier runs
+wrote. What stands in the file of `--json` is not run again.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def summary(rows: list[dict[str, Any]]) -> None:
             gains = table - table.loc["defaults"]
             gains.loc["defaults"] = table.loc["defaults"]
             gains["better on"] = (gains > 0).sum(axis=1).where(gains.index != "defaults")
-            print(f"\n{family}, {figure} (defaults), and by how much each change is better\n{gains.round(3).to_string()}")
+            print(f"\n{family}, {figure} of the defaults, and by how much each change is better")
+            print(gains.round(3).to_string())
 
 
 def main() -> None:
