@@ -74,9 +74,7 @@ def fit(table: str, options: argparse.Namespace, **settings: Any) -> dict[str, A
     records = pd.read_csv(options.data / table / "train.csv")
     order = np.random.default_rng(0).permutation(len(records))
     held_out, train = (records.iloc[part].reset_index(drop=True) for part in np.split(order, [len(records) // 10]))
-    model = getattr(lw, FAMILIES[options.family])(
-        random_state=options.seed, max_steps=options.max_steps, **settings
-    )
+    model = getattr(lw, FAMILIES[options.family])(random_state=options.seed, max_steps=options.max_steps, **settings)
     start = time.perf_counter()
     model.fit(train)
     seconds = time.perf_counter() - start
