@@ -301,6 +301,12 @@ class LabelMarginal(nn.Module):
         return out
 
 
+def drawn_labels(event: Event, labels: LabelMarginal | None, size: int, generator: torch.Generator) -> Batch:
+    """Records of which nothing is known but, where a model is given them, the labels: drawn by their frequencies."""
+    empty = Batch.unknown(event, size).to(generator.device)
+    return empty if labels is None else labels.completed(empty, generator)
+
+
 def label_groups(event: Event, batch: Batch) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """The distinct labels of records: their codes (1, L), their values (1, L) and the positions of their records."""
     at = list(event.label_entries)

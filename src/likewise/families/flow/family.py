@@ -19,7 +19,7 @@ from likewise.families.flow.dequantise import Dequantisation
 from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
 from likewise.families.flow.layers import Architecture, composed
-from likewise.families.labels import LabelMarginal
+from likewise.families.labels import LabelMarginal, drawn_labels
 from likewise.families.noise import record_noise
 from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, WHOLE, check, one_of, whole
 from likewise.families.tiles import padded
@@ -295,7 +295,7 @@ class FlowFamily(Family):
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records: codes from their factor, then values; labels as they were counted, where they are given."""
         self.eval()
-        told = self._labelled(size, generator)
+        told = drawn_labels(self.event, self.labels, size, generator)
         codes, values = self.codes.sample(told, generator), told.values.clone()
         if self.flow is not None:
             for start in range(0, size, SAMPLE_TILE):
@@ -308,15 +308,10 @@ class FlowFamily(Family):
     def sample_borrowed(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records of the factor of codes alone: each value is drawn from its own column, whatever the others."""
         self.eval()
-        told = self._labelled(size, generator)
+        told = drawn_labels(self.event, self.labels, size, generator)
         codes = self.codes.sample(told, generator)
         noise = torch.randn(size, len(self.values), generator=generator, device=generator.device)
         return self.event.complete(codes, told.values + self._spread(noise * self._present(codes)))
-
-    def _labelled(self, size: int, generator: torch.Generator) -> Batch:
-        """Records of which nothing is known but, in a conditional model, the labels, drawn by their frequencies."""
-        empty = Batch.unknown(self.event, size).to(generator.device)
-        return empty if self.labels is None else self.labels.completed(empty, generator)
 
     def _values(self, codes: Tensor, labels: Tensor, base: Tensor) -> Tensor:
         """Values (B, V) at points of the base, given codes (B, E) and the values (B, E) of labels that are given."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Status
 from likewise.families.family import Draws, Family, LogProb, Player, Settings
-from likewise.families.labels import LabelMarginal
+from likewise.families.labels import LabelMarginal, drawn_labels
 from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, SHARE, WHOLE, check, one_of
 from likewise.families.vae.bounds import Posterior, log_mean_exp, standard_noise
 from likewise.families.vae.evidence import conditional
@@ -318,15 +318,10 @@ class VAEFamily(Family):
         self.eval()
         parts = []
         for start in range(0, size, SAMPLE_TILE):
-            labelled = self._labelled(min(SAMPLE_TILE, size - start), generator)
+            labelled = drawn_labels(self.event, self.labels, min(SAMPLE_TILE, size - start), generator)
             latent = prior.draw(len(labelled), self._latent, generator, self._context(labelled))
             parts.append(self._emit(latent, labelled, generator))
         return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
-
-    def _labelled(self, size: int, generator: torch.Generator) -> Batch:
-        """Records of which nothing is known but, where the decoder is told them, the labels: drawn by frequency."""
-        empty = Batch.unknown(self.event, size).to(generator.device)
-        return empty if self.labels is None else self.labels.completed(empty, generator)
 
     def _emit(self, latent: Tensor, told: Batch, generator: torch.Generator) -> Batch:
         """Records drawn from the heads at latents (N, d), within their sets; what `told` observes stays."""
@@ -386,7 +381,9 @@ class VAEFamily(Family):
     @torch.no_grad()
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         """Latents (size, d) from the prior."""
-        return self.prior.draw(size, self._latent, generator, self._context(self._labelled(size, generator)))
+        return self.prior.draw(
+            size, self._latent, generator, self._context(drawn_labels(self.event, self.labels, size, generator))
+        )
 
 
 def _full(numbers: Tensor) -> Tensor:
