@@ -299,6 +299,8 @@ def test_what_cannot_take_part_is_refused():
         contestants([3], None, seed=0, device="cpu", domain=Table())
     with pytest.raises(lw.DataError, match="Two models"):
         contestants([Parrot(), Parrot()], None, seed=0, device="cpu", domain=Table())
+    with pytest.raises(lw.DataError, match="Two models are called 'GAN'"):
+        contestants({"GAN": Parrot(), "gan": "gan"}, None, seed=0, device="cpu", domain=Table())
     with pytest.raises(lw.DataError, match="nothing to compare"):
         contestants([], None, seed=0, device="cpu", domain=Table())
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import likewise as lw
+from likewise.board.leaderboard import board, text
 from likewise.board.ranking import RULE, left_out_of, standing
 from likewise.board.results import REFERENCE, Result
 from likewise.board.verdict import verdict
@@ -220,6 +222,19 @@ def test_where_nothing_simpler_is_wrong_the_columns_that_gave_it_away_are_named(
     told = TwoSample(at(0.5), (("age", 0.7), ("sex", 0.2)), np.zeros(0), np.zeros(0, np.int64))
     found = result(_details(two_sample=told), c2st_heldout=at(0.5))
     assert "given away by age, sex" in words(found)
+
+
+@pytest.mark.parametrize("card", lw.families(), ids=lambda card: card.name)
+def test_the_board_as_text_has_families_by_the_names_of_their_estimators(card):
+    borrowing = replace(result(), name=card.name, family=card.name, borrowed=at(0.5))
+    own = replace(result(), name="mine", family=card.name)
+    lost = Result("lost", card.name, status="failed", reason="no luck")
+    told = text(board([borrowing, own, lost, replace(lost, name=card.name)]))
+    assert f"{card.estimator}: hard to tell from real" in told
+    assert f"{card.estimator}: failed: no luck" in told
+    assert "mine: hard to tell" in told
+    assert f"{card.name} " not in told
+    assert f"{card.name}:" not in told
 
 
 def test_the_rule_names_every_factor():

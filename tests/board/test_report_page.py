@@ -16,6 +16,7 @@ import likewise as lw
 from likewise.board.report import ModelReport, ReportData, write_report
 from likewise.board.report.page import render
 from likewise.board.report.wording import lead
+from likewise.estimators.taxonomy import FamilyCard
 from likewise.metrics.features import Column
 
 
@@ -175,8 +176,8 @@ def test_the_file_appears_whole(data: ReportData, page: str, tmp_path: Path) -> 
     assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
 
 
-def _scored(name: str, score: float, family: str = "any") -> ModelReport:
-    row = {"model": name, "family": family, "status": "ok", "score": score}
+def _scored(name: str, score: float, family: str | None = None) -> ModelReport:
+    row = {"model": name, "family": name if family is None else family, "status": "ok", "score": score}
     return ModelReport({**row, "score_low": score - 0.1, "score_high": score + 0.1}, "")
 
 
@@ -188,6 +189,19 @@ def test_the_first_sentence_claims_no_more_than_the_intervals_do(data: ReportDat
         "Flow comes first with a score of 0.900; fresh real records would have 0.980, independent columns 0.100."
     )
     close = lead(replace(data, models=(_scored("flow", 0.9), _scored("gan", 0.75)), references=()))
-    assert close == "Flow comes first with a score of 0.900, within the reach of gan."
+    assert close == "Flow comes first with a score of 0.900, within the reach of GAN."
     vague = lead(replace(data, models=(_scored("flow", 0.25),), references=(ceiling, floor)))
     assert vague.endswith("So few records hardly tell models from independent columns.")
+
+
+@pytest.mark.parametrize("card", lw.families(), ids=lambda card: card.name)
+def test_people_read_of_a_family_by_the_name_of_its_estimator(data: ReportData, card: FamilyCard) -> None:
+    other = _scored("flow" if card.name != "flow" else "vae", 0.6)
+    report = replace(data, models=(_scored(card.name, 0.9), other, _scored("mine", 0.4, card.name)))
+    assert lead(report).startswith(f"{card.estimator} comes first")
+    assert lead(replace(report, models=report.models[::-1])).startswith("mine comes first")
+    page = render(report)
+    assert f"</span>{card.estimator}</span>" in page
+    assert f'<span class="family">{card.estimator}</span>' in page
+    assert page.count(card.estimator) > 3
+    assert not re.search(rf"[ >]{card.name}[ <,.:;]", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))

@@ -29,7 +29,7 @@ def test_a_comparison_ends_with_a_board_a_report_and_models(likewise, table, tmp
     lines = result.stdout.splitlines()
     assert lines[0].split()[:4] == ["#", "model", "score", "real?"]
     assert [line.split()[0] for line in lines[5:8]] == ["real", "independent", "copy"]
-    assert "bayesian_network: " in result.stdout
+    assert "BayesianNetwork: " in result.stdout
     folder = tmp_path / "shop-comparison"
     assert (folder / "report.html").stat().st_size > 10_000
     assert "likewise compare shop.csv --families bayesian_network" in (folder / "report.html").read_text("utf-8")
@@ -85,7 +85,7 @@ def test_some_failures_are_exit_code_3_and_all_of_them_1(likewise, table, monkey
     arguments = ["compare", table, *QUICK[2:], "-q", "--families"]
     result = likewise(*arguments, "autoregressive,bayesian_network")
     assert result.exit_code == 3, result.output
-    assert "Failed: autoregressive: The loss exploded." in result.stderr
+    assert "Failed: Autoregressive: The loss exploded." in result.stderr
     assert "failed" in result.stdout
     monkeypatch.setattr(BayesianNetwork, "fit", fit)
     assert likewise(*arguments, "autoregressive").exit_code == 1
@@ -113,9 +113,9 @@ def test_what_cannot_be_done_is_said_in_one_sentence(likewise, table, arguments,
 def test_the_live_view_says_what_every_row_is_at():
     console = Console(file=io.StringIO(), width=80, force_terminal=True)
     live = Live(console)
-    live.begin(["real", "flow", "gan"])
-    live.done({"model": "real", "status": "ok", "c2st_heldout": 0.987, "fit_seconds": None})
-    live.stage("flow", "fitting", 90.0)
+    live.begin(["real", "Flow", "GAN"])
+    live.done({"model": "real", "family": "reference", "status": "ok", "c2st_heldout": 0.987, "fit_seconds": None})
+    live.stage("Flow", "fitting", 90.0)
     with console.capture() as shown:
         console.print(live._table())
     lines = shown.get()
@@ -123,7 +123,7 @@ def test_the_live_view_says_what_every_row_is_at():
     assert "fitting" in lines
     assert "of 1m30s" in lines
     assert "waiting" in lines
-    live.done({"model": "flow", "status": "failed", "reason": "no luck", "c2st_heldout": None, "fit_seconds": None})
+    live.done({"model": "flow", "family": "flow", "status": "failed", "reason": "no luck"})
     with console.capture() as shown:
         console.print(live._table())
     assert "failed: no luck" in shown.get()

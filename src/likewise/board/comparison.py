@@ -227,7 +227,7 @@ def run(
         "rows": terms.rows,
     }
     place.claim(made_of, overwrite=overwrite)
-    watcher.begin([*REFERENCES, *(one.name for one in taking_part)])
+    watcher.begin([*REFERENCES, *(one.title for one in taking_part)])
     try:
         outcomes = [*_references(terms, place, watcher), *_trials(taking_part, terms, place, total, watcher)]
     finally:

@@ -11,6 +11,7 @@ from typing import Any
 from sklearn.base import clone
 
 from likewise.board.references import REFERENCES
+from likewise.board.titles import title
 from likewise.domains.table import Table
 from likewise.errors import DataError
 from likewise.estimators.generative import Generative
@@ -41,6 +42,11 @@ class Contestant:
     family: str
     estimator: Any = None
     samples: Any = None
+
+    @property
+    def title(self) -> str:
+        """The name that people read."""
+        return title(self.name, self.family)
 
     @property
     def ours(self) -> bool:
@@ -74,15 +80,15 @@ def contestants(
     found += [Contestant(str(name), EXTERNAL, samples=records) for name, records in (samples or {}).items()]
     if not found:
         raise DataError("There is nothing to compare: name at least one family, or give samples.")
-    names = [one.name for one in found]
-    for name in names:
+    names, titles = [one.name for one in found], [one.title for one in found]
+    for name, shown in zip(names, titles, strict=True):
         if not _NAME.fullmatch(name) or name in REFERENCES:
             raise DataError(
                 f"A model on the board cannot be called {name!r}: expected letters, digits, spaces, '.', '+', '-' or "
                 f"'_', and none of {', '.join(REFERENCES)}."
             )
-        if names.count(name) > 1:
-            raise DataError(f"Two models are called {name!r}: give them names, as in families={{'mine': model}}.")
+        if names.count(name) > 1 or titles.count(shown) > 1:
+            raise DataError(f"Two models are called {shown!r}: give them names, as in families={{'mine': model}}.")
     return tuple(sorted(found, key=lambda one: (one.samples is None, not one.closed_form)))
 
 

@@ -18,6 +18,7 @@ from likewise.board.latents import latents_of
 from likewise.board.ranking import RULE
 from likewise.board.report.data import Curve, ModelReport, ReportData, Suspect
 from likewise.board.results import REFERENCE
+from likewise.board.titles import row_title
 from likewise.board.trial import Outcome, some
 from likewise.domains.table.sources import Source
 
@@ -48,7 +49,7 @@ def dossier(comparison: Comparison, command: str | None = None) -> ReportData:
         split=division.split,
         models=tuple(one for one in told if one.row["family"] != REFERENCE),
         references=tuple(one for one in told if one.row["family"] == REFERENCE),
-        failures=tuple(comparison.failures.items()),
+        failures=tuple((row_title(rows[name]), reason) for name, reason in comparison.failures.items()),
         training=training,
         held_out=features.columns(some(division.held_out, DRAWN, seed)),
         schema=tuple(division.domain.describe()),

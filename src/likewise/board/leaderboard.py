@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from likewise.board.ranking import Standing, hardest, standing
 from likewise.board.references import REFERENCES
 from likewise.board.results import REFERENCE, Result
+from likewise.board.titles import row_title
 from likewise.board.verdict import verdict
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ LEGEND = (
 
 def cells(row: Mapping[str, Any]) -> list[str]:
     """The cells of a row under `HEADS`, a dash where there is no figure."""
-    name = row["model"] if len(row["model"]) <= NAME else f"{row['model'][: NAME - 1]}…"
+    name = row_title(row)
+    name = name if len(name) <= NAME else f"{name[: NAME - 1]}…"
     if row["status"] == "failed":
         return [DASH, name, "failed", *[DASH] * (len(HEADS) - 3)]
     return [
@@ -124,7 +126,7 @@ def sentences(rows: Sequence[Mapping[str, Any]], width: int = 80) -> list[str]:
     for row in rows:
         if row["family"] == REFERENCE:
             continue
-        text = f"{row['model']}: {row['verdict']}."
+        text = f"{row_title(row)}: {row['verdict']}."
         lines += textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
     return lines
 

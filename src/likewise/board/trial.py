@@ -140,7 +140,7 @@ def try_contestant(
     model, fit_seconds, sample_seconds = None, None, None
     if contestant.samples is None:
         model, fit_seconds = _fitted(contestant, terms, folder, budget, watcher)
-        watcher.stage(name, "sampling")
+        watcher.stage(contestant.title, "sampling")
         start = perf_counter()
         drawn = draw(model, terms.size, seed_for(division.seed, "sample", name))
         sample_seconds = perf_counter() - start
@@ -148,10 +148,10 @@ def try_contestant(
         drawn = contestant.samples
     generated = some(named(division.domain.read(drawn), division), terms.rows, division.seed)
     if len(generated) < 2:
-        raise DataError(f"{name} has {len(generated)} generated records; expected at least 2.")
+        raise DataError(f"{contestant.title} has {len(generated)} generated records; expected at least 2.")
     division.domain.encode(generated)
     folder.keep_samples(name, generated)
-    watcher.stage(name, "measuring")
+    watcher.stage(contestant.title, "measuring")
     panel, found = measure(terms, generated, division.held_out)
     likelihood, why = likelihood_of(model, contestant, division.held_out)
     reasons = {} if why is None else {"log_likelihood": why}
@@ -195,13 +195,13 @@ def _fitted(
     if found is not None:
         return load(folder.model(name)), float(found["fit_seconds"])
     if not contestant.ours:
-        watcher.stage(name, "fitting")
+        watcher.stage(contestant.title, "fitting")
         start = perf_counter()
         fitted = model.fit(write(division.training.memory, division.training.vectors))
         return (model if fitted is None else fitted), perf_counter() - start
     limits = [seconds(limit) for limit in (budget, model.max_time) if limit is not None]
     limit = folder.limit(name, min(limits) if limits else None)
-    watcher.stage(name, "fitting", limit)
+    watcher.stage(contestant.title, "fitting", limit)
     checkpoint = folder.checkpoint(name)
     model.set_params(max_time=limit, checkpoint=checkpoint, resume=True)
     start = perf_counter()

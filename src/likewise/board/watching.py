@@ -6,14 +6,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from likewise.board.titles import row_title
+
 
 class Watcher:
-    """Hears of every step of a comparison; this one keeps silent."""
+    """Hears of every step of a comparison, and of each row by its title; this one keeps silent."""
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, titles: Sequence[str]) -> None:
         """The rows to come, in order."""
 
-    def stage(self, name: str, stage: str, budget: float | None = None) -> None:
+    def stage(self, title: str, stage: str, budget: float | None = None) -> None:
         """A row enters a stage: "fitting" (with its seconds, where limited), "sampling" or "measuring"."""
 
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
@@ -26,16 +28,16 @@ class Watcher:
 class Lines(Watcher):
     """One line a step on stderr."""
 
-    def stage(self, name: str, stage: str, budget: float | None = None) -> None:
-        self._say(f"{name}: {stage}" + (f" for at most {budget:.0f} s" if budget is not None else ""))
+    def stage(self, title: str, stage: str, budget: float | None = None) -> None:
+        self._say(f"{title}: {stage}" + (f" for at most {budget:.0f} s" if budget is not None else ""))
 
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
         if row["status"] == "failed":
-            self._say(f"{row['model']}: failed: {row['reason']}")
+            self._say(f"{row_title(row)}: failed: {row['reason']}")
         else:
             score = row["c2st_heldout"]
             found = "no score" if score is None else f"two-sample score {score:.3f} against held-out records"
-            self._say(f"{row['model']}: {found}{' (as before)' if again else ''}")
+            self._say(f"{row_title(row)}: {found}{' (as before)' if again else ''}")
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -102,8 +102,11 @@ def compare(
     if not quiet:
         tell(f"Models and samples are in {str(out)!r}; the report is {str(written)!r}.")
     if comparison.failures:
-        for name, reason in comparison.failures.items():
-            tell(f"Failed: {name}: {reason}")
+        from likewise.board.titles import row_title
+
+        for row in comparison.rows:
+            if row["status"] == "failed":
+                tell(f"Failed: {row_title(row)}: {row['reason']}")
         some = any(row["status"] == "ok" and row["family"] != "reference" for row in comparison.rows)
         raise typer.Exit(SOME_FAILED if some else FAILURE)
 

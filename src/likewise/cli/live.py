@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from likewise.board.leaderboard import clock
+from likewise.board.titles import row_title
 from likewise.board.watching import Watcher
 
 
@@ -27,40 +28,40 @@ class Live(Watcher):
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = Console(stderr=True) if console is None else console
-        self._names: list[str] = []
+        self._titles: list[str] = []
         self._told: dict[str, Text] = {}
         self._at: tuple[str, str, float | None, float] | None = None
         self._spinner = Spinner("dots")
         self._display = Display(console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True)
 
-    def begin(self, names: Sequence[str]) -> None:
-        self._names = list(names)
+    def begin(self, titles: Sequence[str]) -> None:
+        self._titles = list(titles)
         self._display.start()
 
-    def stage(self, name: str, stage: str, budget: float | None = None) -> None:
-        self._at = (name, stage, budget, time.perf_counter())
+    def stage(self, title: str, stage: str, budget: float | None = None) -> None:
+        self._at = (title, stage, budget, time.perf_counter())
 
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
-        self._at = None
+        self._at, title = None, row_title(row)
         if row["status"] == "failed":
-            self._told[row["model"]] = Text(f"failed: {row['reason']}", style="red", overflow="ellipsis", no_wrap=True)
+            self._told[title] = Text(f"failed: {row['reason']}", style="red", overflow="ellipsis", no_wrap=True)
             return
         score = row["c2st_heldout"]
         taken = "" if row["fit_seconds"] is None else f", fitted in {clock(row['fit_seconds'])}"
         words = "done" if score is None else f"two-sample score {score:.2f}"
-        self._told[row["model"]] = Text(f"{words}{taken}{' (as before)' if again else ''}", style="green")
+        self._told[title] = Text(f"{words}{taken}{' (as before)' if again else ''}", style="green")
 
     def end(self) -> None:
         self._display.stop()
 
     def _table(self) -> RenderableType:
         table = Table.grid(padding=(0, 2, 0, 0))
-        for name in self._names:
-            if self._at is not None and self._at[0] == name:
+        for title in self._titles:
+            if self._at is not None and self._at[0] == title:
                 _, stage, budget, since = self._at
                 passed = clock(time.perf_counter() - since)
                 self._spinner.update(text=Text(f"{stage} {passed}" + (f" of {clock(budget)}" if budget else "")))
-                table.add_row(Text(name, style="bold"), self._spinner)
+                table.add_row(Text(title, style="bold"), self._spinner)
             else:
-                table.add_row(Text(name), self._told.get(name, Text("waiting", style="dim")))
+                table.add_row(Text(title), self._told.get(title, Text("waiting", style="dim")))
         return table

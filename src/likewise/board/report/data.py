@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from likewise.board.titles import row_title, title
 from likewise.metrics.features import Column
 
 if TYPE_CHECKING:
@@ -158,8 +159,14 @@ class ModelReport:
 
     @property
     def name(self) -> str:
-        """The name of the row's model."""
-        return str(self.row["model"])
+        """The name of the row's model, as people read it."""
+        return row_title(self.row)
+
+    @property
+    def family(self) -> str:
+        """The name of its family, as people read it."""
+        family = str(self.row["family"])
+        return title(family, family)
 
 
 @dataclass(frozen=True)

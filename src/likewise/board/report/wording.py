@@ -97,7 +97,7 @@ def lead(data: ReportData) -> str:
     if not ranked:
         return "No model finished."
     best = ranked[0]
-    text = f"{sentence(best.name)} comes first with a score of {_score(best)}"
+    text = f"{best.name} comes first with a score of {_score(best)}"
     near = [model.name for model in ranked[1:] if _reaches(model, best)]
     if near:
         names = near[0] if len(near) == 1 else f"{', '.join(near[:-1])} and {near[-1]}"
