@@ -26,6 +26,19 @@ def test_there_are_no_more_components_than_columns():
     assert components(np.random.default_rng(0).normal(size=(50, 2)), 7, np.arange(25)).shape == (50, 2)
 
 
+def test_a_blank_that_only_tested_records_have_spoils_no_component():
+    rng = np.random.default_rng(0)
+    size, rows = rng.normal(size=60), np.arange(30)
+    size[45] = np.nan
+    kind = rng.integers(0, 3, 60)
+    columns = [Column("size", "number", size), Column("kind", "category", kind, ("a", "b", "c"))]
+    columns.append(Column("y", "number", rng.normal(size=60)))
+    found = components(numbers(columns), 6, rows)
+    assert found.shape == (60, 4)  # size, y, and two directions of three kinds
+    told = probe(found, found, columns[2], (rows, np.arange(30, 60)))
+    assert told.components.value > 0.98
+
+
 def test_the_determination_of_a_noisy_line_is_its_share_of_variance():
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(2, 8000, 1))

@@ -117,9 +117,9 @@ def test_whole_numbers_as_labels_are_categories(model):
 
 
 def test_components_that_are_the_whole_record_are_named_so(report):
-    # Three numbers and a category of two levels have five dimensions, fewer than the nine latents.
-    assert (report.components, report.whole) == (5, True)
-    assert "all 5 principal components, which hold the whole record" in str(report)
+    # Three numbers and a category of two levels have four directions, fewer than the nine latents.
+    assert (report.components, report.whole) == (4, True)
+    assert "all 4 principal components, which hold the whole record" in str(report)
     few = lw.latent_report(Whitening(components=2, random_state=0).fit(frame()), frame())
     assert (few.components, few.whole) == (2, False)
     assert "as many principal components (2)" in str(few)

@@ -21,6 +21,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FEWEST = 8
 """Records with a value that are needed to learn from, and as many to test on."""
 
+VARIED = 1e-9
+"""The least variance of a principal component, as a share of the largest."""
+
 ITERATIONS, TOLERANCE = 300, 1e-3
 """Of logistic regression."""
 
@@ -96,11 +99,17 @@ def _as_numbers(column: Column) -> Array | None:
 
 
 def components(features: Array, count: int, rows: Array, seed: int = 0) -> Array:
-    """At most `count` principal components (n, k) of standardised features (n, p), both learned from `rows`."""
+    """At most `count` principal components (n, k) of standardised features (n, p), both learned from `rows`.
+
+    There are no more than directions in which `rows` differ. A direction in which they do not is noise, and where
+    another record does, such as a blank of which `rows` have none, a linear model would multiply it beyond all bounds.
+    """
     scaled = StandardScaler().fit(features[rows]).transform(features)
     count = min(count, len(rows), features.shape[1])
-    found: Array = PCA(count, random_state=seed).fit(scaled[rows]).transform(scaled)
-    return found
+    fitted = PCA(count, random_state=seed).fit(scaled[rows])
+    found: Array = fitted.transform(scaled)
+    variance = fitted.explained_variance_
+    return found[:, variance >= VARIED * variance[0]]
 
 
 def probe(latents: Array, principal: Array, column: Column, parts: tuple[Array, Array], seed: int = 0) -> Probe:

@@ -78,9 +78,9 @@ class LatentReport:
     records, tested : int
         Records that were encoded; those of them that the probes were tested on, having learned from the others.
     components : int
-        The principal components beside the latents: as many, or all there are where records have fewer dimensions.
+        The principal components beside the latents: as many, or all there are where records differ in fewer directions.
     whole : bool
-        Whether these are all there are, so that nothing of a record is left out of them.
+        Whether these are all there are, so that nothing by which records differ is left out of them.
     coordinates : tuple of Coordinate
     columns : tuple of str
     effects : float64 array (coordinates, columns)
@@ -246,7 +246,7 @@ def latent_report(
         records=len(source),
         tested=len(parts[1]),
         components=principal.shape[1],
-        whole=principal.shape[1] == plain.shape[1],
+        whole=principal.shape[1] < min(latents.shape[1], len(parts[0]) - 1) or principal.shape[1] == plain.shape[1],
         coordinates=coordinates(latents),
         columns=features.names,
         kinds=tuple(column.kind for column in real),
