@@ -27,7 +27,7 @@ class _Line(NamedTuple):
 def learning(curve: Curve, colour: str, name: str, model: str) -> Markup:
     """Losses and validation figure by step: on one axis for one player, one above the other for several."""
     losses = [
-        _Line(f"loss of {player}" if len(curve.losses) > 1 else "loss", values, QUIET, _DASHES[index % 3])
+        _Line(player if len(curve.losses) > 1 else "loss", values, QUIET, _DASHES[index % 3])
         for index, (player, values) in enumerate(curve.losses.items())
     ]
     held_out = [_Line("held out", curve.figure, colour, _DASHES[0])] if np.isfinite(curve.figure).any() else []
@@ -39,7 +39,7 @@ def learning(curve: Curve, colour: str, name: str, model: str) -> Markup:
         for index, lines in enumerate(panels):
             bottom = 34 / height + (len(panels) - 1 - index) * tall
             axes = figure.add_axes((0.14, bottom + 0.02, 0.68, tall - 0.05))
-            _plot(axes, curve, lines)
+            _plot(axes, curve, lines, (tall - 0.05) * height)
             if index == len(panels) - 1:
                 axes.set_xlabel("step")
             else:
@@ -52,7 +52,8 @@ def learning(curve: Curve, colour: str, name: str, model: str) -> Markup:
     return draw(paint, 320, height, name=name, alt=alt + ".")
 
 
-def _plot(axes: Axes, curve: Curve, lines: list[_Line]) -> None:
+def _plot(axes: Axes, curve: Curve, lines: list[_Line], points: float) -> None:
+    """Lines over steps in an axes of this height, each with its label at its end."""
     ends = []
     for line in lines:
         measured = np.isfinite(line.values)
@@ -66,7 +67,7 @@ def _plot(axes: Axes, curve: Curve, lines: list[_Line]) -> None:
     axes.set_xlim(0, float(curve.steps[-1]))
     low, high = _range([line.values for line in lines])
     axes.set_ylim(low, high)
-    for place, label in _apart(ends, (high - low) * 0.09):
+    for place, label in _apart(ends, (high - low) * 12 / points, low):
         axes.text(1.02, (place - low) / (high - low), label, transform=axes.transAxes, va="center", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -83,9 +84,10 @@ def _range(series: list[Floats]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _apart(ends: list[tuple[float, str]], gap: float) -> list[tuple[float, str]]:
-    """Labels at the ends of lines, from the highest, at least `gap` from each other."""
+def _apart(ends: list[tuple[float, str]], gap: float, low: float) -> list[tuple[float, str]]:
+    """Labels at the ends of lines, from the highest, at least `gap` from each other, none below `low`."""
     placed: list[tuple[float, str]] = []
-    for place, label in sorted(ends, reverse=True):
-        placed.append((min(place, placed[-1][0] - gap) if placed else place, label))
+    for left, (place, label) in zip(reversed(range(len(ends))), sorted(ends, reverse=True), strict=True):
+        highest = placed[-1][0] - gap if placed else place
+        placed.append((min(max(place, low + left * gap), max(highest, low + left * gap)), label))
     return placed

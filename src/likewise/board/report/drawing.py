@@ -147,7 +147,9 @@ def _tag(tag: str) -> str:
         tag = tag.replace(colour, f"var({name})")
     tag = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), tag)
     tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    # Letters are the page's own; matplotlib names its fonts in one property or, from 3.11 on, in several.
     tag = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", tag)
+    tag = re.sub(r"font-family: [^;\"]*(; )?", "", tag)
     tag = re.sub(r' d="([^"]*)"', lambda found: f' d="{_path(found[1])}"', tag)
     return re.sub(r"\s+", " ", tag)
 
