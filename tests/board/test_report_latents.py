@@ -12,7 +12,7 @@ from whitening import Whitening, registered
 import likewise as lw
 from likewise.board.dossier import dossier
 from likewise.board.latents import POINTS, latents_of
-from likewise.board.report.latents import latent_map
+from likewise.board.report.latents import latent_map, rows_of
 from likewise.board.report.page import render
 from likewise.domains.table import Table
 
@@ -103,6 +103,12 @@ def test_every_record_of_a_map_is_drawn_in_one_colour(latents):
     drawn = sum(path.get("d").count("M") for path in paths)
     legend = len(paths) // 2
     assert drawn - legend == len(latents.map.points)
+
+
+def test_latents_that_move_nothing_have_no_row(latents):
+    effects = np.array([[0.9, 0.0, 0.0], [0.02, 0.0, 0.03], [0.0, 0.3, 0.0]])
+    assert list(rows_of(replace(latents.report, effects=effects))) == [0, 2]
+    assert list(rows_of(replace(latents.report, effects=effects * 0))) == [0]
 
 
 def test_a_latent_space_of_too_few_records_says_why():

@@ -14,7 +14,9 @@ from report_examples import report_of
 
 import likewise as lw
 from likewise.board.report import ModelReport, ReportData, write_report
+from likewise.board.report.drawing import model_colour
 from likewise.board.report.page import render
+from likewise.board.report.pareto import Mark, pareto
 from likewise.board.report.wording import lead
 from likewise.estimators.taxonomy import FamilyCard
 from likewise.metrics.features import Column
@@ -104,6 +106,33 @@ def test_drawings_take_their_colours_from_the_page(page: str) -> None:
     assert set(re.findall(r"var\((--[\w-]+)", drawings)) <= defined
 
 
+def test_drawings_take_their_letters_from_the_page(page: str) -> None:
+    drawings = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert "font-size" in drawings
+    assert "font-family" not in drawings
+    assert "font:" not in drawings
+
+
+@pytest.mark.parametrize("together", [3, 5])
+def test_names_in_a_crowd_stand_clear_of_each_other_and_of_marks(together: int) -> None:
+    marks = [
+        Mark(f"model {i}", model_colour(i), 10.0 * 1.1**i, 0.7 + 0.02 * i, 0.6 + 0.02 * i, 0.8) for i in range(together)
+    ]
+    drawing = pareto([*marks, Mark("fast", model_colour(5), 0.5, 0.4, 0.3, 0.5)], [("real", 0.9)], "time", "time")
+    names = re.findall(r'<text style="([^"]*)" x="([\d.]+)" y="([\d.]+)">model (\d)</text>', drawing)
+    found = re.findall(r'<use href="[^"]*" x="([\d.]+)" y="([\d.]+)"', drawing)
+    dots = [(float(x), float(y)) for x, y in found]
+    assert len(names) == together == len(dots) - 1
+    boxes = []
+    for style, x, y, k in names:
+        assert f"var(--model-{k})" in style
+        left = float(x) - 38 * ("anchor: end" in style)
+        boxes.append((left, float(y) - 8, left + 38, float(y)))
+        assert not any(left < across < left + 38 and float(y) - 8 < down < float(y) for across, down in dots)
+    for at, one in enumerate(boxes):
+        assert all(min(one[2], b[2]) <= max(one[0], b[0]) or min(one[3], b[3]) <= max(one[1], b[1]) for b in boxes[:at])
+
+
 def test_the_same_comparison_gives_the_same_page(data: ReportData, page: str) -> None:
     assert render(data) == page
 
@@ -125,6 +154,7 @@ def test_a_missing_figure_is_a_dash_with_its_reason(data: ReportData) -> None:
     page = render(replace(data, models=(replace(first, row=row), *others)))
     assert re.search(r'<li id="lead-1">too few held-out records</li>', page)
     assert 'href="#lead-1"' in page
+    assert ">[1]</a>" in page
     assert "this family has no density" in page
 
 
@@ -200,8 +230,8 @@ def test_people_read_of_a_family_by_the_name_of_its_estimator(data: ReportData, 
     report = replace(data, models=(_scored(card.name, 0.9), other, _scored("mine", 0.4, card.name)))
     assert lead(report).startswith(f"{card.estimator} comes first")
     assert lead(replace(report, models=report.models[::-1])).startswith("mine comes first")
-    page = render(report)
+    page = re.sub("<style>.*?</style>|<wbr>|&#8288;", "", render(report), flags=re.DOTALL)
     assert f"</span>{card.estimator}</span>" in page
     assert f'<span class="family">{card.estimator}</span>' in page
     assert page.count(card.estimator) > 3
-    assert not re.search(rf"[ >]{card.name}[ <,.:;]", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+    assert not re.search(rf"[ >]{card.name}[ <,.:;]", page)

@@ -29,7 +29,7 @@ PROBES = 12
 """Columns whose probes are drawn."""
 
 SHADES = 12
-"""Steps of darkness."""
+"""Steps of the strength of a colour."""
 
 _MAP, _HIGH, _SIDE, _LINE = 330.0, 210.0, 330.0, 17.0
 
@@ -95,17 +95,21 @@ def _groups(column: Column) -> list[_Group]:
             groups.append(_Group(label, (bins == i) & ~column.missing, colour, alpha))
         rest = np.zeros(len(column), bool)
     if rest.any():
-        groups.append(_Group("others", rest, QUIET, 0.5))
+        groups.append(_Group("others", rest, QUIET, 0.8))
     if column.missing.any():
-        groups.append(_Group("blank", column.missing, RULE, 1.0))
+        groups.append(_Group("blank", column.missing, INK, 0.95))
     return groups
 
 
 def _diverging(count: int) -> list[tuple[str, float]]:
     """So many steps from one colour over grey to another."""
     scale = [
-        (model_colour(0), 0.95), (model_colour(0), 0.5), (QUIET, 0.45), (model_colour(1), 0.5), (model_colour(1), 0.95),
-    ]  # fmt: skip
+        (model_colour(0), 0.95),
+        (model_colour(0), 0.55),
+        (QUIET, 0.6),
+        (model_colour(1), 0.55),
+        (model_colour(1), 0.95),
+    ]
     return [scale[round(place)] for place in np.linspace(0, len(scale) - 1, count)]
 
 
@@ -119,25 +123,25 @@ def _legend(figure: Figure, groups: list[_Group], title: str, share: float) -> N
     for place, group in enumerate(groups):
         y = 33 + 16 * place
         dots(axes, np.array([14.0]), np.array([y]), group.colour, 7, group.alpha)
-        axes.text(23, y, cut(group.name, 15), color=QUIET, va="center", fontsize=8)
+        axes.text(23, y, cut(group.name, 15), color=QUIET, va="center")
 
 
 # ------------------------------------------------------------------------------------------------------------- effects
 
 
 def effects_table(report: LatentReport, name: str, model: str, colour: str) -> Markup:
-    """Which latent moves which column: the darker, the more."""
-    rows = np.sort(np.argsort(-report.effects.sum(1), kind="stable")[:LATENTS])
+    """Which latent moves which column: the stronger the colour, the more."""
+    rows = rows_of(report)
     kept = np.sort(np.argsort(-report.effects.max(0), kind="stable")[:COLUMNS])
     effects = report.effects[np.ix_(rows, kept)]
     labels = [fold(report.columns[j], 14) for j in kept]
-    above, left = 14 + 5.2 * max(map(len, labels)), 34.0
+    above, left, key = 14 + 5.6 * max(map(len, labels)), 34.0, 30.0
     side = min((_SIDE - left) / len(kept), 24.0)
-    height = above + side * len(rows) + 4
+    height = above + side * len(rows) + key
 
     def paint(figure: Figure) -> None:
         wide, tall = side * len(kept) / _SIDE, side * len(rows) / height
-        axes = figure.add_axes((left / _SIDE, 4 / height, wide, tall))
+        axes = figure.add_axes((left / _SIDE, key / height, wide, tall))
         shade = np.round(np.clip(effects, 0, 1) * SHADES).astype(int)
         for level in range(SHADES + 1):
             cells = [(j + 0.04, i + 0.04, 0.92, 0.92) for i, j in zip(*np.nonzero(shade == level), strict=True)]
@@ -145,12 +149,11 @@ def effects_table(report: LatentReport, name: str, model: str, colour: str) -> M
         axes.set_xlim(0, len(kept))
         axes.set_ylim(len(rows), 0)
         frame(axes, bottom=False)
-        axes.set_yticks(np.arange(len(rows)) + 0.5, [report.coordinates[i].name for i in rows], fontsize=8)
+        axes.set_yticks(np.arange(len(rows)) + 0.5, [report.coordinates[i].name for i in rows])
         axes.set_xticks([])
         for place, label in enumerate(labels):
-            axes.text(
-                place + 0.5, -0.2, label, rotation=90, rotation_mode="anchor", va="center", color=QUIET, fontsize=8
-            )
+            axes.text(place + 0.5, -0.2, label, rotation=90, rotation_mode="anchor", va="center", color=QUIET)
+        _shades(figure.add_axes((left / _SIDE, 0, 1 - left / _SIDE, 18 / height)), colour)
 
     i, j = np.unravel_index(effects.argmax(), effects.shape)
     most = amount(float(effects[i, j]), report.kinds[kept[j]])
@@ -161,26 +164,46 @@ def effects_table(report: LatentReport, name: str, model: str, colour: str) -> M
     return draw(paint, _SIDE, height, name=name, alt=alt)
 
 
+def rows_of(report: LatentReport) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The latents that move most, in their order, without those that would leave their whole row blank."""
+    order = np.argsort(-report.effects.sum(1), kind="stable")[:LATENTS]
+    seen = order[report.effects[order].max(1) * SHADES >= 0.5]
+    return np.sort(seen if len(seen) else order[:1])
+
+
+def _shades(axes: Axes, colour: str) -> None:
+    """What the strengths of the colour stand for."""
+    axes.set_xlim(0, _SIDE - 34)
+    axes.set_ylim(18, 0)
+    axes.set_axis_off()
+    axes.text(0, 9, "0", color=QUIET, va="center")
+    for step in range(5):
+        level = step * SHADES // 4
+        tiles(axes, [(12 + 15 * step, 3, 13, 12)], colour if level else RULE, level / SHADES if level else 0.35)
+    axes.text(91, 9, "1 standard deviation, or 100%, and more", color=QUIET, va="center")
+
+
 # -------------------------------------------------------------------------------------------------------------- probes
 
 
 def probe_panel(probes: list[Probe], name: str, model: str, colour: str) -> Markup:
     """What linear models read from latents, and from as many principal components, a line a column."""
-    left, below = 96.0, 34.0
-    height = below + _LINE * len(probes) + 6
+    left, below, key = 96.0, 34.0, 22.0
+    height = below + _LINE * len(probes) + key
     low = min(0.0, max(-0.5, *(min(one.latents.value, one.components.value) - 0.05 for one in probes)))
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_axes((left / _SIDE, below / height, 1 - (left + 10) / _SIDE, 1 - (below + 6) / height))
+        axes = figure.add_axes((left / _SIDE, below / height, 1 - (left + 10) / _SIDE, 1 - (below + key) / height))
         for place, one in enumerate(probes):
             axes.plot([low, 1], [place, place], color=RULE, linewidth=0.6)
             _between(axes, one, place, colour, low)
         axes.set_xlim(low - 0.02, 1.03)  # room for half a dot
         axes.set_ylim(len(probes) - 0.4, -0.6)
         frame(axes)
-        axes.set_yticks(np.arange(len(probes)), [fold(one.column, 17) for one in probes], fontsize=8)
+        axes.set_yticks(np.arange(len(probes)), [fold(one.column, 15) for one in probes])
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
         axes.set_xlabel("accuracy of categories, R² of numbers")
+        _signs(figure.add_axes((0, 1 - 16 / height, 1, 16 / height)), colour)
 
     better = sum(one.gain.value > 0 for one in probes)
     alt = (
@@ -195,7 +218,24 @@ def _between(axes: Axes, one: Probe, place: float, colour: str, low: float) -> N
     at: Floats = np.clip([one.baseline, one.components.value, one.latents.value], low, 1)
     ends = np.clip([one.latents.low, one.latents.high], low, 1)
     axes.plot([at[0], at[0]], [place - 0.3, place + 0.3], color=QUIET, linewidth=1)
-    ring: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": QUIET, "markeredgewidth": 1.1}
-    axes.plot(at[1], place, marker="o", markersize=6, **ring)
+    axes.plot(at[1], place, **_RING)
     axes.plot(ends, [place, place], color=colour, linewidth=1.6)
     axes.plot(at[2], place, marker="o", markersize=4.6, color=colour, markeredgewidth=0)
+
+
+_RING: dict[str, Any] = {
+    "marker": "o", "markersize": 6, "markerfacecolor": "none", "markeredgecolor": QUIET, "markeredgewidth": 1.1,
+}  # fmt: skip
+
+
+def _signs(axes: Axes, colour: str) -> None:
+    """What the signs on a line stand for."""
+    axes.set_xlim(0, _SIDE)
+    axes.set_ylim(16, 0)
+    axes.set_axis_off()
+    axes.plot([4, 20], [8, 8], color=colour, linewidth=1.6)
+    axes.plot(12, 8, marker="o", markersize=4.6, color=colour, markeredgewidth=0)
+    axes.plot(82, 8, **_RING)
+    axes.plot([212, 212], [3, 13], color=QUIET, linewidth=1)
+    for place, label in ((26, "latents"), (91, "principal components"), (219, "the best constant")):
+        axes.text(place, 8, label, color=QUIET, va="center")

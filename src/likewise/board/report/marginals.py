@@ -16,7 +16,7 @@ from likewise.metrics.features import Column
 LEVELS = 7
 """How many categories have a bar; the rarest others share one."""
 
-_WIDTH = 240.0
+_WIDTH, _HIGH = 176.0, 80.0
 
 
 def numeric_panel(real: Column, generated: Column, scale: Scale, colour: str, name: str, model: str) -> Markup:
@@ -25,17 +25,16 @@ def numeric_panel(real: Column, generated: Column, scale: Scale, colour: str, na
     apart_generated, bins_generated = scale.divide(generated)
 
     def paint(figure: Figure) -> None:
-        # Each state that stands apart has 30 points of the width.
-        left = 6 + 30 * len(apart)
-        axes = figure.add_axes((left / _WIDTH, 0.2, 1 - (left + 6) / _WIDTH, 0.76))
+        # Each state that stands apart has 27 points of the width.
+        left, below = 9 + 27 * len(apart), 17 / _HIGH
+        axes = figure.add_axes((left / _WIDTH, below, 1 - (left + 6) / _WIDTH, 0.97 - below))
         _steps(axes, scale, bins, bins_generated, colour)
         if len(apart):
-            _states(
-                figure.add_axes((6 / _WIDTH, 0.2, (left - 14) / _WIDTH, 0.76)), scale, apart, apart_generated, colour
-            )
+            beside = figure.add_axes((4 / _WIDTH, below, (left - 14) / _WIDTH, 0.97 - below))
+            _states(beside, scale, apart, apart_generated, colour)
 
     alt = f"{real.name} under {model}. Real: {_words(real, scale)}. Generated: {_words(generated, scale)}."
-    return draw(paint, _WIDTH, 96, name=name, alt=alt)
+    return draw(paint, _WIDTH, _HIGH, name=name, alt=alt)
 
 
 def category_panel(real: Column, generated: Column, colour: str, name: str, model: str) -> Markup:
@@ -44,7 +43,7 @@ def category_panel(real: Column, generated: Column, colour: str, name: str, mode
 
     def paint(figure: Figure) -> None:
         height = 16 * len(names) + 4
-        axes = figure.add_axes((0.36, 2 / height, 0.62, 1 - 4 / height))
+        axes = figure.add_axes((0.43, 2 / height, 0.55, 1 - 4 / height))
         places = np.arange(len(names))
         axes.barh(places, real_shares, height=0.62, color=REAL)
         axes.vlines(generated_shares, places - 0.42, places + 0.42, color=colour, linewidth=2.4)
@@ -52,7 +51,7 @@ def category_panel(real: Column, generated: Column, colour: str, name: str, mode
         axes.set_xlim(0, max(real_shares.max(), generated_shares.max(), 1e-9) * 1.04)
         axes.set_ylim(len(names) - 0.45, -0.55)
         frame(axes, left=True, bottom=False)
-        axes.set_yticks(places, [cut(label, 14) for label in names])
+        axes.set_yticks(places, [cut(label, 12) for label in names])
 
     parts = [
         f"{label}: real {percent(a)}, generated {percent(b)}"
@@ -88,7 +87,7 @@ def _states(axes: Axes, scale: Scale, real: Floats, generated: Floats, colour: s
             ha="center",
             va="bottom",
             color=INK,
-            fontsize=8,
+            fontsize=8.5,
         )
 
 

@@ -35,7 +35,7 @@ def mirror(real: Floats, generated: Floats, names: list[str], colour: str, name:
     off = ~np.eye(size, dtype=bool)
     error = float(np.abs(real - generated)[off].mean()) if size > 1 else 0.0
 
-    size_of = 9 if size <= 9 else 7
+    size_of = 9 if size <= 13 else 8
     labels = [fold(name, 14) for name in names]
     margin = (4 + 0.62 * size_of * max(map(len, labels))) / _MIRROR
 

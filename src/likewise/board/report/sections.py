@@ -14,7 +14,7 @@ from likewise.board.report.curves import learning
 from likewise.board.report.data import ModelReport, ReportData, Suspect
 from likewise.board.report.dependence import associations
 from likewise.board.report.drawing import INK, model_colour
-from likewise.board.report.latents import PROBES, effects_table, latent_map, probe_panel
+from likewise.board.report.latents import PROBES, effects_table, latent_map, probe_panel, rows_of
 from likewise.board.report.marginals import category_panel, numeric_panel
 from likewise.board.report.measures import HEADLINE, Cell, Measure, Notes, cell, plain, shown, value_of
 from likewise.board.report.pairs import mirror, pair_panel
@@ -232,10 +232,15 @@ def latent_spaces(data: ReportData) -> list[LatentSpace]:
         told, figures = latents.report, []
         if latents.map is not None:
             drawing = latent_map(latents.map, f"latent-map-{index}", name, colour)
-            remark = f"The two show {percent(latents.map.explained)} of the variance." if latents.map.principal else ""
+            share = percent(latents.map.explained)
+            remark = f"These two components hold {share} of the variance of latents." if latents.map.principal else ""
             figures.append(Figure(drawing, "Held-out records", None, remark=remark))
         drawing = effects_table(told, f"latent-effects-{index}", name, colour)
-        figures.append(Figure(drawing, "What each latent moves", None))
+        few, all_of = len(rows_of(told)), len(told.coordinates)
+        remark = (
+            f"{few} of {all_of} latents are shown; the others move columns less or not at all." if few < all_of else ""
+        )
+        figures.append(Figure(drawing, "What each latent moves", None, remark=remark))
         best = sorted((*told.labels, *told.probes), key=lambda one: -one.latents.value)[:PROBES]
         if best:
             drawing = probe_panel(best, f"latent-probes-{index}", name, colour)

@@ -55,14 +55,14 @@ def sentence(text: str) -> str:
 
 
 def soft(name: str) -> Markup:
-    """A name that may be broken after the signs that join its parts.
+    """A name that may be broken where its parts meet.
 
     Examples
     --------
-    >>> print(soft("bill_length_mm"))
-    bill_<wbr>length_<wbr>mm
+    >>> print(soft("bill_length_mm"), soft("BayesianNetwork"))
+    bill_<wbr>length_<wbr>mm Bayesian<wbr>Network
     """
-    return Markup(re.sub(r"([_./-])(?=.)", r"\1<wbr>", str(escape(name))))
+    return Markup(re.sub(r"(?<=[_./-])(?=.)|(?<=[a-z])(?=[A-Z])", "<wbr>", str(escape(name))))
 
 
 def same(one: str, other: str) -> bool:
@@ -118,9 +118,10 @@ def finding(report: LatentReport) -> str:
     better = sum(one.gain.low > 0 for one in report.probes)
     worse = sum(one.gain.high < 0 for one in report.probes)
     return (
-        f"{sentence(are)} latents are active. Encoded records lie {plain(distance.value)} from the prior "
-        f"({plain(distance.low)} to {plain(distance.high)}; 0 is alike). Linear models read {better} of "
-        f"{len(report.probes)} columns surely better from latents than from {beside(report)}; {worse} surely worse."
+        f"{sentence(are)} latents are active. The energy distance of encoded records to the prior is "
+        f"{plain(distance.value)} ({plain(distance.low)} to {plain(distance.high)}; 0 where they are alike). Linear "
+        f"models read {better} of {len(report.probes)} columns surely better from latents than from {beside(report)}; "
+        f"{worse} surely worse."
     )
 
 
