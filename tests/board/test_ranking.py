@@ -210,6 +210,22 @@ def test_misrepresented_parts_of_a_column_are_named_by_where_they_lie():
     assert "represents" not in words(result(margins(chance)))
 
 
+def test_a_spike_that_is_smeared_and_values_outside_of_real_ones_are_named():
+    at_zero = Region("range", 0.6, 0.01, low=0.0, high=np.nextafter(0.0, 1.0), to_quantile=0.6)
+    below = Region("below", 0.0, 0.25, high=0.0, to_quantile=0.0)
+    panel = _details(marginals=MarginalErrors(at(0.6), {"gain": 0.6}, {"gain": (at_zero, below)}))
+    smeared = replace(CLEAN, omissions=(Omission("gain", "0", 0.6, 0.01), Omission("group", "west", 0.04, 0.0)))
+    told = words(result(panel, smeared))
+    assert "has no spike at gain 0; leaves out a part of the data: 4% of real records (group west)" in told
+    assert "25% of its gain lie where no real ones do, below all of them" in told
+    assert "gain 0;" not in told.replace("spike at gain 0;", "")
+    assert standing(result(panel, smeared), {}).score == 0.0
+    assert "leaves out" not in words(result(panel, replace(smeared, omissions=smeared.omissions[:1])))
+    kept = replace(at_zero, generated=0.3)
+    panel = _details(marginals=MarginalErrors(at(0.3), {"gain": 0.3}, {"gain": (kept,)}))
+    assert "spike" not in words(result(panel))
+
+
 def test_what_real_records_get_wrong_too_is_no_fault():
     region = Region("level", 0.2, 0.3, level="none")
     panel = _details(marginals=MarginalErrors(at(0.1), {"income": 0.1}, {"income": (region,)}))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from likewise.board.ranking import ASTRAY, LEFT_OUT, Standing
+from likewise.board.ranking import ASTRAY, LEFT_OUT, Standing, left_out_of
 from likewise.board.results import Result
 from likewise.metrics.features import OTHER
+from likewise.metrics.support import ABSENT
 
 if TYPE_CHECKING:
     from likewise.metrics.marginals import Region
@@ -45,17 +47,35 @@ NOTED = 0.015
 def places(result: Result, standing: Standing) -> list[str]:
     """Records where real ones never are, and real ones without a counterpart."""
     assert result.support is not None
-    support, told = result.support, []
+    assert result.panel is not None
+    support, told, missed = result.support, [], spikes(result.panel)
     if standing.astray > ASTRAY[0]:
         share = support.strays.value
         far = share < MANY and support.excess.value > OUTLYING * share
         where = "are outliers, far from all real ones" if far else "lie where no real ones do"
         told.append(f"about {_percent(share)} of its records {where}")
-    if standing.left_out > LEFT_OUT[0]:
-        first = support.omissions[0] if support.omissions else None
+    if missed:
+        told.append(f"has no spike at {_listed([_region(column, one) for column, one in missed.items()])}")
+    # What lies in a spike is spread around it, rather than left out.
+    other = replace(support, omissions=tuple(one for one in support.omissions if one.column not in missed))
+    left_out = left_out_of(other)
+    if left_out > LEFT_OUT[0]:
+        first = other.omissions[0] if other.omissions else None
         place = "" if first is None else f" ({first.column} {first.what})"
-        told.append(f"leaves out a part of the data: {_percent(standing.left_out)} of real records{place}")
+        told.append(f"leaves out a part of the data: {_percent(left_out)} of real records{place}")
     return told
+
+
+def spikes(panel: Panel) -> dict[str, Region]:
+    """Column -> a value that many real records share and hardly any generated one has, where there is such a value."""
+    if panel.details.marginals is None:
+        return {}
+    found: dict[str, Region] = {}
+    for column, regions in panel.details.marginals.detail.items():
+        missed = [one for one in regions if one.spike and one.generated < ABSENT * one.real]
+        if missed:
+            found[column] = max(missed, key=lambda one: one.real)
+    return dict(sorted(found.items(), key=lambda item: -item[1].real))
 
 
 def dependence(panel: Panel) -> list[str]:
@@ -90,10 +110,12 @@ def margins(panel: Panel, real: Result | None) -> list[str]:
     if real is not None and real.panel is not None and real.panel.details.marginals is not None:
         usual = max(real.panel.details.marginals.columns.values(), default=0.0)
     told: list[str] = []
+    named = spikes(panel)
     for column, error in sorted(found.columns.items(), key=lambda item: -item[1]):
         if error <= max(usual, NOTED) or len(told) == 2:
             break
-        regions = [one for one in found.detail.get(column, ()) if _certain(one, panel.details.rows.get("compared", 1))]
+        size = panel.details.rows.get("compared", 1)
+        regions = [one for one in found.detail.get(column, ()) if one is not named.get(column) and _certain(one, size)]
         if regions:
             told.append(_misrepresented(column, regions[0]))
     return told
@@ -106,6 +128,8 @@ def _certain(region: Region, size: int) -> bool:
 
 
 def _misrepresented(column: str, region: Region) -> str:
+    if region.kind in ("below", "above"):
+        return f"{_percent(region.generated)} of its {column} lie where no real ones do, {region.kind} all of them"
     difference = region.generated - region.real
     how = "slightly " if abs(difference) < SLIGHT else "strongly " if abs(difference) > STRONG else ""
     verb = "under-represents" if difference < 0 else "over-represents"
@@ -119,15 +143,19 @@ def _region(column: str, region: Region) -> str:
         return f"rare {column}"
     if region.kind == "level":
         return f"{column} {region.level}"
-    if region.kind in ("below", "above"):
-        return f"{column} {region.kind} all real values"
     if region.from_quantile >= 0.7:
         return f"large {column}"
     if region.to_quantile <= 0.3:
         return f"small {column}"
-    if region.high <= math.nextafter(region.low, math.inf):  # an atom
+    if region.high <= math.nextafter(region.low, math.inf):  # one value
         return f"{column} {region.low:.6g}"
     return f"{column} from {region.low:.6g} to {region.high:.6g}"
+
+
+def _listed(names: list[str]) -> str:
+    """At most three names in words."""
+    shown = names[:3] if len(names) < 4 else [*names[:2], f"{len(names) - 2} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _percent(share: float) -> str:

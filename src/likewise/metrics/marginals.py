@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from likewise.metrics.features import Column
 from likewise.metrics.interval import BLOCKS, Interval, blocks, jackknife
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+SPIKE = 0.2
+"""The share of the numbers of a column above which a value has a region of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Region:
     high: float = float("inf")
     from_quantile: float = 0.0
     to_quantile: float = 1.0
+
+    @property
+    def spike(self) -> bool:
+        """Whether this is one value of a number that many real records share."""
+        one = self.kind == "range" and self.high <= math.nextafter(self.low, math.inf)
+        return one and self.to_quantile - self.from_quantile > SPIKE
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,7 @@ def _edges(real: Array) -> Array:
     values, counts = np.unique(real, return_counts=True)
     levels = np.r_[np.linspace(0.0, 1.0, 11), 0.01, 0.05, 0.95, 0.99]
     edges = [np.quantile(real, levels, method="lower")]
-    for value in values[counts > 0.2 * len(real)]:
+    for value in values[counts > SPIKE * len(real)]:
         edges.append(np.array([value, np.nextafter(value, np.inf)]))
         rest = real[real > value]
         if len(rest):
