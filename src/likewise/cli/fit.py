@@ -163,11 +163,14 @@ def describe(model: Generative, data: str) -> dict[str, Any]:
 
 def in_words(summary: dict[str, Any]) -> str:
     """One line that says what was fitted, how well, and where it is."""
+    from likewise.estimators.taxonomy import ESTIMATORS
+
     likelihood = summary["log_likelihood"]
     held = summary["held_out_rows"]
+    model = ESTIMATORS[summary["family"]][1]
     judged = f"of {held:,} held-out rows" if held else "of the training rows (too few to hold any out)"
     return (
-        f"Fitted {summary['family']} to {summary['rows']:,} rows and {summary['columns']:,} columns "
+        f"Fitted {model} to {summary['rows']:,} rows and {summary['columns']:,} columns "
         f"in {summary['seconds']:.1f} s; "
         f"log-likelihood {judged}: {likelihood['mean']:.3f} +/- {likelihood['standard_error']:.3f} nats a row "
         f"({likelihood['kind']}); written to {summary['file']}."
