@@ -59,7 +59,7 @@ VARIATIONS: dict[str, dict[str, tuple[Any, ...]]] = {
         "beta": (0.4, 1.0),
         "hidden_share": (0.3,),
         "hidden": (512,),
-        "dropout": (0.1,),
+        "dropout": (0.1, 0.2),
         "learning_rate": (1e-3, 4e-3),
     },
 }
