@@ -108,7 +108,7 @@ class VAE(Generative):
         width: int = 128,
         hidden: int = 256,
         layers: int = 2,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.0,
         ema_decay: float = 0.999,
