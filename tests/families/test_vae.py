@@ -246,7 +246,9 @@ def test_evidence_given_a_latent_has_the_probability_of_the_records_it_allows(no
     cell = GRID.index(records.values[:, 1])
     inside = (records.codes[:, 1] == 2) | ((records.codes[:, 1] == 0) & ((cell == 1) | (cell == 2)))
     inside &= records.codes[:, 0] == evidence.codes[0, 0]
-    assert float(log_likelihood(family, evidence, latent).detach().exp()) == pytest.approx(float(each[inside].sum()), rel=1e-9)
+    assert float(log_likelihood(family, evidence, latent).detach().exp()) == pytest.approx(
+        float(each[inside].sum()), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("noise", ["learned", "fixed"])
