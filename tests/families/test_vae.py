@@ -237,7 +237,7 @@ def test_evidence_given_a_latent_has_the_probability_of_the_records_it_allows(no
     family = wild(DISCRETE, noise=noise, noise_scale=0.3).double()
     records = every_record()
     latent = torch.tensor([[0.3, -1.0]], dtype=torch.float64)
-    each = log_likelihood(family, records, latent.expand(len(records), 2)).exp()
+    each = log_likelihood(family, records, latent.expand(len(records), 2)).detach().exp()
     _, lower, width = GRID.cells(torch.tensor([1, 2]))
     allowed = Restriction(
         torch.tensor([[True, False, True]]), torch.stack([lower[0], lower[1] + width[1]]).view(1, 1, 2)
