@@ -320,8 +320,9 @@ class Generative(BaseEstimator, ABC):
     def sample_borrowed(self, n_samples: int = 1, random_state: Any = None) -> Any:
         """Records of what the model borrows from another family, by itself: the figure that its own must beat.
 
-        For `GAN` this is the start that was counted: a tree of pairs, or columns by themselves. For `VAE` it is the
-        plain autoencoder, whose latents are standard normal.
+        For `GAN` this is the start that was counted: a tree of pairs, or columns by themselves. For `Flow` it is its
+        factor of codes, with values drawn column by column, for `VAE` the plain autoencoder, whose latents are standard
+        normal.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from math import log, log1p
 
@@ -146,10 +146,8 @@ class CodeFactor(nn.Module):
         self.walk(len(latent), choose)
         return found
 
-    def walk(
-        self, size: int, step: Callable[[int, Tensor, Tensor], Tensor], order: Sequence[int] | None = None
-    ) -> None:
-        """Goes through the codes of `size` records, in the model's own order unless one is given.
+    def walk(self, size: int, step: Callable[[int, Tensor, Tensor], Tensor]) -> None:
+        """Goes through the codes of `size` records in the order of the model.
 
         `step(k, cumulative (B, K), shares (B, K))` is told the conditional distribution of the code in place `k` of
         `at`, and says what the codes (B,) are.
@@ -160,6 +158,6 @@ class CodeFactor(nn.Module):
         walker = Walker(self.event, network)
         context = network.target.new_zeros(size, network.width)
         zero = context.new_zeros(size)
-        for k in self.model.orders[0] if order is None else order:
+        for k in self.model.orders[0]:
             share = torch.exp(walker.conditional(k, context).log_codes.double())
             context = context + network.embed_entry(k, step(k, share.cumsum(1), share), zero)

@@ -254,11 +254,10 @@ class Posterior:
         self.family, self.event = family, family.event
         self.told = part.repeat(particles)
         status = part.status[0]
-        self.order: list[int] = []
-        factor = family.codes
-        if factor.model is not None:
-            self.order = list(factor.model.orders[0])
-        self.free_codes = [k for k in self.order if status[factor.at[k]] != Status.OBSERVED]
+        at = family.codes.at
+        self.free_codes = (
+            [] if family.codes.model is None else [k for k in range(len(at)) if status[at[k]] != Status.OBSERVED]
+        )
         self.free_values = [
             v
             for v, i in enumerate(family.values)
@@ -330,7 +329,7 @@ class Posterior:
             codes[:, i] = (level > cumulative).sum(1).clamp(max=cumulative.shape[1] - 1)
             return codes[:, i]
 
-        factor.walk(len(codes), choose, self.order)
+        factor.walk(len(codes), choose)
         for i in factor.sure:
             if told.status[0, i] == Status.OBSERVED:
                 total = total + factor.log_sure(i, codes)
