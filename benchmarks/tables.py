@@ -72,14 +72,18 @@ def panel(generated: pd.DataFrame, train: pd.DataFrame, test: pd.DataFrame, seed
     return {f"own_{name}": None if one is None else one.value for name, one in found.figures().items()}
 
 
-def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One fit: scores, copies, held-out log-likelihood and seconds."""
-    train = pd.read_csv(options.data / table / "train.csv")
-    test = pd.read_csv(options.data / table / "test.csv")
-    if options.part == "train":
+def parts_of(table: str, data: Path, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Training rows, and the held-out ones: the test rows, or with "train" a tenth of the training rows."""
+    train, test = (pd.read_csv(data / table / f"{name}.csv") for name in ("train", "test"))
+    if part == "train":
         order = np.random.default_rng(0).permutation(len(train))
         test, train = train.iloc[order[: len(train) // 10]], train.iloc[order[len(train) // 10 :]]
-        test, train = test.reset_index(drop=True), train.reset_index(drop=True)
+    return train.reset_index(drop=True), test.reset_index(drop=True)
+
+
+def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One fit: scores, copies, held-out log-likelihood and seconds."""
+    train, test = parts_of(table, options.data, options.part)
     settings = dict(pair.split("=", 1) for pair in options.set)
     settings = {
         name: json.loads(value) if value[:1] in "[{0123456789tfn-." else value for name, value in settings.items()

@@ -365,3 +365,13 @@ def test_what_is_learned_of_records_given_labels_does_not_depend_on_their_shares
     assert scores.mean == pytest.approx(-0.5 * math.log(2 * math.pi * math.e), abs=0.25)
     _, drawn = model.sample(2000, random_state=0, labels=True)
     assert np.mean(drawn) == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("event", [PLANE, MIXED, CODES], ids=["values", "both", "codes"])
+def test_a_journey_goes_through_the_layers_to_a_sample(event: Event) -> None:
+    family = wild(event, noise=0.15)
+    frames = family.journey(300, 4, torch.Generator().manual_seed(0))
+    drawn = family.sample(300, torch.Generator().manual_seed(0))
+    assert len(frames) == 4
+    assert torch.equal(frames[-1].codes, drawn.codes)
+    assert torch.allclose(frames[-1].values, drawn.values)

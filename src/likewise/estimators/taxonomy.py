@@ -17,6 +17,7 @@ ESTIMATORS = MappingProxyType(
     {
         "autoregressive": ("likewise.estimators.autoregressive", "Autoregressive"),
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
+        "diffusion": ("likewise.estimators.diffusion", "Diffusion"),
         "flow": ("likewise.estimators.flow", "Flow"),
         "gan": ("likewise.estimators.gan", "GAN"),
         "vae": ("likewise.estimators.vae", "VAE"),
@@ -39,6 +40,13 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "ancestral",
             "exact inference",
             "structure search and counting",
+        ),
+        "diffusion": (
+            "explicit",
+            "a lower bound, or an estimate along the probability flow",
+            "level by level",
+            "shown to the network, which learned to answer",
+            "denoising, by gradients",
         ),
         "flow": (
             "explicit",

@@ -7,7 +7,7 @@ rebuilt without running anything from the file. It says what it can do by the pr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -41,6 +41,18 @@ class Family(nn.Module, ABC):
     @abstractmethod
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` fully observed records drawn from the model."""
+
+
+def evenly(states: Sequence[Tensor], count: int) -> list[Tensor]:
+    """`count` of the states, evenly spaced from the first to the last, some of them again where there are fewer.
+
+    Examples
+    --------
+    >>> [int(state) for state in evenly([torch.tensor(k) for k in range(5)], 3)]
+    [0, 2, 4]
+    """
+    last = len(states) - 1
+    return [states[round(k * last / max(1, count - 1))] for k in range(count)][: max(count, 0)]
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,18 @@ class Examined(Protocol):
 
     def examine(self, records: Batch) -> Mapping[str, float]:
         """Figures by name, measured on some records: they become a part of the record of the fit."""
+        ...
+
+
+@runtime_checkable
+class Travelling(Protocol):
+    """A family whose samples come out of noise step by step."""
+
+    def journey(self, size: int, frames: int, generator: torch.Generator) -> list[Batch]:
+        """`size` records at `frames` moments on their way, noise at the first and what `sample` draws at the last.
+
+        Codes are those of the end throughout, values are in model units, of unit variance at every moment.
+        """
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -65,7 +65,13 @@ class Composition(Invertible):
         return x, total
 
     def inverse(self, y: Tensor, present: Tensor | None = None, context: Tensor | None = None) -> Tensor:
+        for found in self.way_back(y, present, context):
+            y = found
+        return y
+
+    def way_back(self, y: Tensor, present: Tensor | None, context: Tensor | None) -> Iterator[Tensor]:
+        """Where the inverse of each part takes y in turn, the last one to the inverse of all."""
         for part in reversed(self.parts):
             assert isinstance(part, Invertible)
             y = part.inverse(y, present, context)
-        return y
+            yield y

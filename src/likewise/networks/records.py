@@ -49,15 +49,19 @@ class EntryEmbedding(nn.Module):
         self.codes = nn.Parameter(0.3 * torch.randn(self._start[-1], width))
         self.values = nn.Parameter(0.15 * torch.randn(len(numbers) * (2 * bumps + 1), width))
 
-    def forward(self, codes: Tensor, values: Tensor, known: Tensor) -> Tensor:
-        """Embeddings (B, width) of records (B, E) of which `known` (B, E) says what is not hidden."""
+    def forward(self, codes: Tensor, values: Tensor, known: Tensor, exact: Tensor | None = None) -> Tensor:
+        """Embeddings (B, width) of records (B, E) of which `known` (B, E) says what is not hidden.
+
+        Of an entry that is known, only the code may be seen: its value too where `exact` (B, E), by default everywhere.
+        """
         start = torch.tensor(self._start, device=codes.device)
-        codes, values, known = (part[:, self.entries] for part in (codes, values, known))
+        exact = known if exact is None else known & exact
+        codes, values, known, exact = (part[:, self.entries] for part in (codes, values, known, exact))
         place = torch.where(known, codes + start[:-1], start[1:] - 1)
         embedded = F.embedding_bag(place, self.codes, mode="sum")
         if self._numbers:
             at = self._numbers
-            carried = known[:, at] & (codes[:, at] == 0) & torch.tensor(self._valued, device=codes.device)
+            carried = exact[:, at] & (codes[:, at] == 0) & torch.tensor(self._valued, device=codes.device)
             coordinate = self._coordinates.on(codes.device)[place[:, at]]
             value = torch.where(carried, values[:, at].to(self.centres.dtype), coordinate.to(self.centres.dtype))
             absent = value.isnan()

@@ -8,11 +8,12 @@ from torch import nn
 
 from likewise.errors import NotSupported
 from likewise.events import Columns, Grid, Layout, Sequence
+from likewise.networks.denoiser import RecordDenoiser
 from likewise.networks.dense import DenseCritic, DenseGenerator
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.records import RecordDecoder, RecordEncoder
 
-Role = Literal["causal", "generator", "critic", "encoder", "decoder"]
+Role = Literal["causal", "generator", "critic", "encoder", "decoder", "denoiser"]
 
 ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("causal", Columns): PrefixNetwork,
@@ -30,6 +31,9 @@ ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("decoder", Columns): RecordDecoder,
     ("decoder", Grid): RecordDecoder,
     ("decoder", Sequence): RecordDecoder,
+    ("denoiser", Columns): RecordDenoiser,
+    ("denoiser", Grid): RecordDenoiser,
+    ("denoiser", Sequence): RecordDenoiser,
 }
 
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event, Kind, Quantised, Status
-from likewise.families.family import Draws, Family, LogProb, Player
+from likewise.families.dequantise import Dequantisation
+from likewise.families.dequantise import Kind as DequantisationKind
+from likewise.families.family import Draws, Family, LogProb, Player, evenly
 from likewise.families.flow.codes import CodeFactor
-from likewise.families.flow.dequantise import Dequantisation
-from likewise.families.flow.dequantise import Kind as DequantisationKind
 from likewise.families.flow.evidence import PartialRecords
 from likewise.families.flow.layers import Architecture, composed
 from likewise.families.labels import LabelMarginal, drawn_labels
@@ -312,6 +312,18 @@ class FlowFamily(Family):
         codes = self.codes.sample(told, generator)
         noise = torch.randn(size, len(self.values), generator=generator, device=generator.device)
         return self.event.complete(codes, told.values + self._spread(noise * self._present(codes)))
+
+    @torch.no_grad()
+    def journey(self, size: int, frames: int, generator: torch.Generator) -> list[Batch]:
+        """`size` records at `frames` moments on their way through the layers, from the base to a sample."""
+        self.eval()
+        told = drawn_labels(self.event, self.labels, size, generator)
+        codes, states = self.codes.sample(told, generator), [torch.zeros(size, len(self.values))]
+        if self.flow is not None:
+            present, context = self._present(codes), self._context(codes, told.values)
+            base = self.base.sample(size, generator) * present
+            states = [base, *self.flow.way_back(base, present, context)]
+        return [self.event.complete(codes, told.values + self._spread(at)) for at in evenly(states, frames)]
 
     def _values(self, codes: Tensor, labels: Tensor, base: Tensor) -> Tensor:
         """Values (B, V) at points of the base, given codes (B, E) and the values (B, E) of labels that are given."""

@@ -1,0 +1,84 @@
+"""Deterministic latents: codes as normal scores of their conditionals, values along the probability flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from likewise.events import Batch
+from likewise.mathematics.probability_flow import even_levels, transport
+from likewise.networks.denoiser import Sight
+
+if TYPE_CHECKING:
+    from likewise.families.diffusion.family import DiffusionFamily
+
+
+def encode(family: DiffusionFamily, batch: Batch) -> Tensor:
+    """Latents (B, d) of records whose values are known; a code that is not known is put at its median, 0."""
+    codes, known = batch.codes.clone(), family.known(batch)
+    scores = torch.zeros(len(batch), len(family.coded), dtype=torch.float64, device=codes.device)
+
+    def read(k: int, i: int, cumulative: Tensor, share: Tensor) -> None:
+        told, here = known[:, i], codes[:, i : i + 1].clamp(max=share.shape[1] - 1)
+        middle = (cumulative.gather(1, here) - 0.5 * share.gather(1, here)).squeeze(1)
+        score = torch.special.ndtri(middle.clamp(1e-12, 1 - 1e-12))
+        scores[:, k] = torch.where(told, score, 0.0)
+        codes[:, i] = torch.where(told, codes[:, i], (cumulative < 0.5).sum(1).clamp(max=share.shape[1] - 1))
+
+    _walk(family, codes, read)
+    if not family.values:
+        return scores
+    present = family.event.present(codes)[:, family.values]
+    x = batch.values[:, family.values].double() * present
+    z = transport(_denoiser(family, codes, present), x, _levels(family))
+    return torch.cat([scores, torch.where(present, z, 0.0)], 1)
+
+
+def decode(family: DiffusionFamily, latent: Tensor) -> Batch:
+    """The records at latents (B, d): the inverse of `encode`."""
+    latent = latent.double()
+    count = len(family.coded)
+    codes = torch.zeros(len(latent), len(family.event), dtype=torch.int64, device=latent.device)
+    level = torch.special.ndtr(latent[:, :count])
+
+    def choose(k: int, i: int, cumulative: Tensor, share: Tensor) -> None:
+        codes[:, i] = (level[:, k : k + 1] > cumulative).sum(1).clamp(max=share.shape[1] - 1)
+
+    _walk(family, codes, choose)
+    values = torch.zeros(codes.shape, dtype=torch.float64, device=latent.device)
+    if family.values:
+        present = family.event.present(codes)[:, family.values]
+        back = transport(_denoiser(family, codes, present), latent[:, count:] * present, _levels(family)[::-1])
+        values[:, family.values] = back * present
+    return family.event.complete(codes, values)
+
+
+def _levels(family: DiffusionFamily) -> list[float]:
+    return even_levels(family.schedule.least, family.schedule.greatest, family.flow_steps)
+
+
+def _denoiser(family: DiffusionFamily, codes: Tensor, present: Tensor) -> Callable[[Tensor, float], Tensor]:
+    batch = family.event.complete(codes, torch.zeros(codes.shape, dtype=torch.float64, device=codes.device))
+    known = torch.ones_like(codes, dtype=torch.bool)
+
+    def denoise(y: Tensor, level: float) -> Tensor:
+        clean = family.denoised(batch, known, present, y, torch.full((len(y),), level, dtype=y.dtype))
+        return torch.where(present, clean, y / (1 + level * level))
+
+    return denoise
+
+
+def _walk(family: DiffusionFamily, codes: Tensor, step: Callable[[int, int, Tensor, Tensor], None]) -> None:
+    """Goes through the codes in the order of their entries, each told those before; `step` writes into `codes`."""
+    known = torch.ones_like(codes, dtype=torch.bool)
+    known[:, family.coded] = False
+    nothing = torch.zeros_like(known)
+    zero = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
+    for k, i in enumerate(family.coded):
+        logits = family.logits(Sight(codes, zero, known, nothing, nothing, family.far(len(codes))))
+        share = torch.softmax(family.reader.log_codes(i, logits)[:, : family.event.all[i].seen].double(), 1)
+        step(k, i, share.cumsum(1), share)
+        known[:, i] = True
