@@ -219,6 +219,12 @@ def test_two_time_scales_are_two_learning_rates() -> None:
     assert float(moved["critic.leave.weight"] / moved["generator.leave.weight"]) == pytest.approx(4.0, rel=0.01)
 
 
+def test_whole_numbers_will_do_for_the_rates_of_adam() -> None:
+    family = GANFamily(PLANE, **SMALL, beta1=0)  # type: ignore[arg-type]
+    for player in family.players():
+        torch.optim.AdamW(player.parameters, betas=player.betas)
+
+
 def test_learned_marginals_are_what_the_generator_says() -> None:
     counted, learned = Calibration(PLANE), Calibration(PLANE, "learned")
     real = torch.rand(1000, 2, generator=noise()) + 5

@@ -192,7 +192,7 @@ class GANFamily(Family):
     def players(self) -> list[Player]:
         """Generator, critic, and a referee that sees the averaged generator, most of all while the fit cools down."""
         settings = self.settings
-        beta = (settings["beta1"], settings["beta2"])
+        beta = (float(settings["beta1"]), float(settings["beta2"]))  # torch takes no whole numbers here
         rates = settings["learning_rate"], settings["critic_learning_rate"]
         steps, eps, decay = settings["critic_steps"], settings["eps"], settings["ema_decay"]
         found = [
@@ -299,10 +299,11 @@ class GANFamily(Family):
     def _critic_ahead(self, real: Tensor, generator: torch.Generator) -> Judge:
         """The critic after turns against these real records and fresh generated ones, which gradients pass."""
         critic = self._as_critic(self.critic)
+        packs = critic.packed(real)
 
         def loss(judge: Judge) -> Tensor:
             fake, _ = self._generate(len(real), generator, labels=self._labels_of(real))
-            return self._criticism.loss(judge, critic.packed(real), critic.packed(fake), self._turns, generator)
+            return self._criticism.loss(judge, packs, critic.packed(fake), self._turns, generator)
 
         return self._unrolling.critic(critic, loss)
 
