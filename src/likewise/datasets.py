@@ -285,6 +285,8 @@ _TOYS: dict[str, Callable[[], Toy]] = {
     "two_modes": lambda: _gaussians(
         "two_modes", (-5.0, 6.0), np.array([[-2.0], [1.5]]), np.array([0.5, 0.8]), np.array([0.6, 0.4])
     ),
+    "one_blob": lambda: _gaussians("one_blob", (0.0, 4.0), np.array([[2.0, 2.0]]), 0.3),
+    "two_blobs": lambda: _gaussians("two_blobs", (-4.0, 4.0), np.array([[-2.0, -2.0], [2.0, 2.0]]), 0.3),
     "ring": _ring_of_eight,
     "grid": _grid_of_25,
     "two_moons": _two_moons,

@@ -341,6 +341,24 @@ def test_bounds_are_kept_in_samples() -> None:
     assert table.event.entries[1].value.size == 60  # type: ignore[union-attr]
 
 
+def test_an_affine_map_keeps_gaps_that_normal_scores_close() -> None:
+    """Of two groups far apart, the gap is nearly two standard deviations, but little in normal scores."""
+    rng = np.random.default_rng(0)
+    side = rng.integers(0, 2, SIZE) * 2.0 - 1
+    frame = pd.DataFrame(
+        {"x": 50 * side + rng.normal(size=SIZE), "count": rng.poisson(30, SIZE), "part": rng.random(SIZE)}
+    )
+    wishes = {"x": "affine", "count": "affine", "part": "affine"}
+    straight, normal = (Table(maps=maps, bounds={"part": (0, 1)}).fit(frame) for maps in (wishes, None))  # type: ignore[arg-type]
+    z, scores = (table.encode(frame).values.numpy() for table in (straight, normal))
+    np.testing.assert_allclose(z, (frame - frame.mean()) / frame.std(ddof=0), atol=1e-9)
+    gaps = [values[side > 0, 0].min() - values[side < 0, 0].max() for values in (z, scores)]
+    assert gaps[0] > 1.8
+    assert gaps[1] < 0.5
+    back = straight.decode(straight.encode(frame), torch.Generator())
+    pd.testing.assert_frame_equal(back, frame, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -355,6 +373,8 @@ def test_bounds_are_kept_in_samples() -> None:
         ({"bounds": {"count": (5, 1)}}, "low < high"),
         ({"bounds": {"count": 5}}, "expected a pair"),
         ({"atoms": {"count": "a"}}, "expected a list"),
+        ({"maps": {"real": "log"}}, "'log'; expected one of normal, affine"),
+        ({"maps": {"word": "affine"}}, "'word' is (text|categorical); only"),
         ({"kinds": ["real"]}, "expected a dict"),
     ],
 )

@@ -24,7 +24,11 @@ class Average:
     """
 
     def __init__(self, seats: Sequence[Seat], decay: float) -> None:
-        own = {parameter: seat.ema_decay or decay for seat in seats for parameter in seat.parameters}
+        own = {
+            parameter: decay if seat.ema_decay is None else seat.ema_decay
+            for seat in seats
+            for parameter in seat.parameters
+        }
         self.parameters: list[Tensor] = list(own)
         self.values = [parameter.detach().clone() for parameter in own]
         self._groups = {

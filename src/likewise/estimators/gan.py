@@ -9,6 +9,7 @@ from typing import Any, Literal
 from likewise.domains.domain import Domain
 from likewise.engine.plan import Plan
 from likewise.estimators.generative import Generative
+from likewise.estimators.validation import check_above_zero
 
 
 class GAN(Generative):
@@ -18,8 +19,8 @@ class GAN(Generative):
     relativistic loss with gradient penalties on both sides (Huang et al. 2025), helped by three parts that can each be
     turned off: a start from counted pairs (`start="marginals"`), a critic of pairs in closed form (`pair_weight=0`),
     and a referee that picks one of several generated records by its odds of being real (`candidates=1`). Every column's
-    own distribution is set by counting. The losses of the textbook are there under their names. `sample_borrowed` draws
-    from the start alone.
+    own distribution is set by counting (or not: `marginals="learned"`). The losses of the textbook are there under
+    their names. `sample_borrowed` draws from the start alone.
 
     Held-out records are watched during the fit: kept are the generator and the referee under which they are likeliest,
     by tables of pairs and by the referee's odds, and when the generator leaves a part of them out,
@@ -35,13 +36,17 @@ class GAN(Generative):
     Parameters
     ----------
     loss : "relativistic", "nonsaturating", "minimax" or "wasserstein"
-    penalty : "auto", "none", "r1", "r1r2", "gradient" or "clip"
+    penalty : "auto", "none", "r1", "r1r2", "gradient", "clip" or "spectral"
         What keeps the critic smooth; "auto" is "r1r2" for the relativistic loss, "gradient" for Wasserstein, else
-        "none".
+        "none". "clip" bounds its weights (Arjovsky et al. 2017), "spectral" the norm of its layers (Miyato et al.
+        2018).
     gamma : float
         The weight of the penalty.
     pack : int
         Records that the critic judges together, against mode collapse (Lin et al. 2018).
+    unroll : int
+        Turns of the critic that the generator looks ahead, against mode collapse (Metz et al. 2016); 0 is none. A step
+        costs about as many times more.
     codes : "straight_through" or "relaxed"
         How gradients pass what is not continuous.
     temperature : float
@@ -49,6 +54,8 @@ class GAN(Generative):
     start : "tree" or "marginals"
         What the generator does before it has learned: every column depends on one other, by the tree of Chow and Liu
         (1968), or on none.
+    marginals : "counted" or "learned"
+        Where every column's own distribution comes from: counting, or the generator, as in the textbook.
     pair_weight : float
         Of the critic of pairs.
     candidates : int
@@ -58,11 +65,14 @@ class GAN(Generative):
     critic_width, critic_layers : int
         Of the critic and the referee.
     learning_rate, critic_learning_rate, beta1, beta2, eps : float
-        Of Adam.
+        Of Adam. Two learning rates are two time scales: a generator slower than its critic meets one that is nearly
+        the best (Heusel et al. 2017).
+    gradient_clip : float
+        The largest norm of a player's gradient; a longer one is shortened to it.
     critic_steps : int
         Turns that the critic takes for one of the generator.
     ema_decay : float
-        Of the average of the generator's weights, which is what samples are drawn from.
+        Of the average of the generator's weights, which is what samples are drawn from; 0 takes the last ones.
     batch_size : int or None
         Records a training step; None chooses by the number of records.
     patience : int
@@ -100,12 +110,14 @@ class GAN(Generative):
         self,
         *,
         loss: Literal["relativistic", "nonsaturating", "minimax", "wasserstein"] = "relativistic",
-        penalty: Literal["auto", "none", "r1", "r1r2", "gradient", "clip"] = "auto",
+        penalty: Literal["auto", "none", "r1", "r1r2", "gradient", "clip", "spectral"] = "auto",
         gamma: float = 0.1,
         pack: int = 1,
+        unroll: int = 0,
         codes: Literal["straight_through", "relaxed"] = "straight_through",
         temperature: float = 0.7,
         start: Literal["tree", "marginals"] = "tree",
+        marginals: Literal["counted", "learned"] = "counted",
         pair_weight: float = 1.0,
         candidates: int = 16,
         latent: int = 64,
@@ -118,6 +130,7 @@ class GAN(Generative):
         beta1: float = 0.0,
         beta2: float = 0.99,
         eps: float = 1e-8,
+        gradient_clip: float = 100.0,
         critic_steps: int = 1,
         ema_decay: float = 0.999,
         batch_size: int | None = None,
@@ -136,9 +149,11 @@ class GAN(Generative):
         self.penalty = penalty
         self.gamma = gamma
         self.pack = pack
+        self.unroll = unroll
         self.codes = codes
         self.temperature = temperature
         self.start = start
+        self.marginals = marginals
         self.pair_weight = pair_weight
         self.candidates = candidates
         self.latent = latent
@@ -151,6 +166,7 @@ class GAN(Generative):
         self.beta1 = beta1
         self.beta2 = beta2
         self.eps = eps
+        self.gradient_clip = gradient_clip
         self.critic_steps = critic_steps
         self.ema_decay = ema_decay
         self.batch_size = batch_size
@@ -169,5 +185,5 @@ class GAN(Generative):
         return self._named_alike()
 
     def _plan(self) -> Plan:
-        plan = super()._plan()
-        return replace(plan, batch_size=self.batch_size, patience=self.patience, cooldown=0.4, clip=100.0)
+        clip = check_above_zero("gradient_clip", self.gradient_clip)
+        return replace(super()._plan(), batch_size=self.batch_size, patience=self.patience, cooldown=0.4, clip=clip)

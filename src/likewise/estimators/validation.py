@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
@@ -137,4 +138,11 @@ def check_fraction(name: str, value: Any) -> float:
     """A number in [0, 1)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < 1:
         raise DataError(f"{name} must be at least 0 and below 1, not {value!r}.")
+    return float(value)
+
+
+def check_above_zero(name: str, value: Any) -> float:
+    """A finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < math.inf:
+        raise DataError(f"{name} must be a positive number, not {value!r}.")
     return float(value)

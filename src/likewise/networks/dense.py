@@ -9,16 +9,22 @@ from torch.nn import functional as F
 from likewise.dense_view import DenseView
 from likewise.events import Event
 from likewise.networks.smooth import smooth_centres, steps_and_bumps
+from likewise.networks.spectral import SpectralLinear
 
 
 class DenseResidual(nn.Module):
-    """h + W2 s(W1 s(h)) with s the leaky rectifier: no normalisation, and the identity at first."""
+    """h + W2 s(W1 s(h)) with s the leaky rectifier: no normalisation, and the identity at first.
 
-    def __init__(self, width: int) -> None:
+    With `spectral` both maps have norm 1, and it is not the identity at first.
+    """
+
+    def __init__(self, width: int, spectral: bool = False) -> None:
         super().__init__()
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, width)
-        nn.init.zeros_(self.second.weight)
+        linear = SpectralLinear if spectral else nn.Linear
+        self.first = linear(width, width)
+        self.second = linear(width, width)
+        if not spectral:
+            nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -88,17 +94,33 @@ class DenseCritic(nn.Module):
     width, layers, bumps, pack : int
     dropout : float
         Of the last layer.
+    spectral : bool
+        Whether every linear map has norm 1 (Miyato et al. 2018); a residual layer then at most doubles a distance.
     """
 
     def __init__(
-        self, event: Event, width: int, layers: int, bumps: int = 16, pack: int = 1, dropout: float = 0.0
+        self,
+        event: Event,
+        width: int,
+        layers: int,
+        bumps: int = 16,
+        pack: int = 1,
+        dropout: float = 0.0,
+        spectral: bool = False,
     ) -> None:
         super().__init__()
         self.pack, self.dropout = pack, dropout
         self.features = DenseFeatures(event, bumps)
-        self.enter = nn.Linear(pack * self.features.size, width)
-        self.layers = nn.ModuleList(DenseResidual(width) for _ in range(layers))
-        self.leave = nn.Linear(width, 1)
+        linear = SpectralLinear if spectral else nn.Linear
+        self.enter = linear(pack * self.features.size, width)
+        self.layers = nn.ModuleList(DenseResidual(width, spectral) for _ in range(layers))
+        self.leave = linear(width, 1)
+
+    def iterate(self, rounds: int = 1) -> None:
+        """Rounds of power iteration in every map that is spectrally normalised."""
+        for module in self.modules():
+            if isinstance(module, SpectralLinear):
+                module.iterate(rounds)
 
     def packed(self, dense: Tensor) -> Tensor:
         """Features (B // pack, pack * size) of records in packs; those that fill no pack are left out."""

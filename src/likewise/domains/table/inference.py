@@ -12,7 +12,7 @@ import numpy as np
 from likewise.domains.table.atoms import spikes
 from likewise.domains.table.grids import Grid, coarse_grid, decimals_of, grid_of, off_the_usual
 from likewise.domains.table.identifiers import Identifier, running, sounds_like_one, text_pattern
-from likewise.domains.table.maps import normal_scores
+from likewise.domains.table.maps import normal_scores, standard_scores
 from likewise.domains.table.schema import Facts, Kind, Thresholds
 from likewise.domains.table.text_dates import from_text, text_format
 from likewise.domains.table.vectors import Array, Scalar, Vector, counted, has_text, place
@@ -24,6 +24,8 @@ def infer(name: str, vector: Vector, wishes: Wishes, thresholds: Thresholds, lab
     """The facts of a column; a label column always has an entry of its own."""
     column = _Column(name, vector, wishes, thresholds, label)
     facts = column.facts()
+    if wishes.map is not None and facts.map is None:
+        raise DataError(f"maps: {place(name)} is {facts.kind}; only real and quantised columns and dates have a map.")
     return replace(facts, reserved=1.0 / (len(vector) + 1))
 
 
@@ -282,9 +284,13 @@ class _Column:
             # A bound that a value touches is moved a little: the score stays finite, and decoding clips to the bound.
             below = -math.inf if low is None else float(low) - (1e-6 * spread if rest[0] <= low else 0.0)
             above = math.inf if high is None else float(high) + (1e-6 * spread if rest[-1] >= high else 0.0)
+            if self.wishes.map == "affine":
+                return standard_scores(rest, counts, below, above)
             return normal_scores(rest, counts, None, below, above)
         k = grid.cells(rest).astype(np.float64)
         coordinates = grid.coordinate_origin + grid.coordinate_step * k
+        if self.wishes.map == "affine":
+            return standard_scores(coordinates, counts)
         return normal_scores(coordinates, counts, grid.coordinate_step)
 
 

@@ -1,14 +1,18 @@
-"""Normal scores fitted to a column: a smooth monotone map through its quantiles."""
+"""Scores fitted to a column: a smooth monotone map through its quantiles, or a straight line."""
 
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from likewise.domains.table.vectors import Array
 from likewise.mathematics.monotone import MonotoneMap
+
+Map = Literal["normal", "affine"]
+MAPS: tuple[str, ...] = get_args(Map)
 
 KNOTS = 100
 """The most knots of a map."""
@@ -50,6 +54,22 @@ def normal_scores(
     x = _smooth_quantiles(chosen, levels, values)
     x, z = _ascending(x, torch.special.ndtri(torch.from_numpy(chosen)).numpy(), step)
     return _through(x, z, low, high)
+
+
+def standard_scores(values: Array, counts: Array, low: float = -math.inf, high: float = math.inf) -> MonotoneMap:
+    """(x - mean) / standard deviation between the extremes of a column, so that gaps in it stay gaps.
+
+    Arguments are those of `normal_scores`, which a column of one value has.
+    """
+    values = values.astype(np.float64)
+    if len(values) == 1 or values[-1] / 2 - values[0] / 2 < 1e-290:
+        return normal_scores(values, counts)
+    share = counts / counts.sum()
+    mean = float(share @ values)
+    reach = float(np.abs(values - mean).max())  # squares of values would leave the floats
+    scale = reach * math.sqrt(share @ ((values - mean) / reach) ** 2)
+    x = torch.from_numpy(values[[0, -1]])
+    return MonotoneMap(x, (x - mean) / scale, torch.full((2,), 1 / scale, dtype=torch.float64), low, high)
 
 
 def _levels(first: float, last: float, total: float, knots: int) -> Array:

@@ -16,6 +16,7 @@ from likewise.domains.table.description import describe
 from likewise.domains.table.evidence import understand
 from likewise.domains.table.inference import infer
 from likewise.domains.table.labels import read_labels
+from likewise.domains.table.maps import Map
 from likewise.domains.table.overlay import constant, lay_over, single_values
 from likewise.domains.table.schema import Facts, Kind, Thresholds
 from likewise.domains.table.sources import Source, check_memory, read, write
@@ -41,6 +42,7 @@ class Table(Domain):
     steps : column -> the step of its grid
     atoms : column -> the values that carry probability mass of their own
     bounds : column -> (low, high), the closed support; None for an open end
+    maps : column -> "normal" (normal scores, which close the gaps between groups of values) or "affine" (standardised)
     names : names of the columns of a file without a header
     missing_markers : the cells of a text file that are blanks
     max_categories, label_numbers, label_rows, atom_share, atom_ratio, atom_rows, max_atoms, identifier_share, tie_share
@@ -83,6 +85,7 @@ class Table(Domain):
         steps: Mapping[str, float] | None = None,
         atoms: Mapping[str, Sequence[Any]] | None = None,
         bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+        maps: Mapping[str, Map] | None = None,
         names: Sequence[str] | None = None,
         missing_markers: Collection[str] | None = None,
         max_categories: int = 200,
@@ -95,7 +98,7 @@ class Table(Domain):
         identifier_share: float = 0.9,
         tie_share: float = 0.05,
     ) -> None:
-        self.kinds, self.steps, self.atoms, self.bounds = kinds, steps, atoms, bounds
+        self.kinds, self.steps, self.atoms, self.bounds, self.maps = kinds, steps, atoms, bounds, maps
         self.names, self.missing_markers = names, missing_markers
         self.max_categories, self.label_numbers, self.label_rows = max_categories, label_numbers, label_rows
         self.atom_share, self.atom_ratio, self.atom_rows, self.max_atoms = atom_share, atom_ratio, atom_rows, max_atoms
@@ -119,7 +122,9 @@ class Table(Domain):
             )
         named = read_labels(labels, len(source)) if labels is not None else None
         every = [*source.names, *(named.names if named else ())]
-        wishes = wishes_of(every, kinds=self.kinds, steps=self.steps, atoms=self.atoms, bounds=self.bounds)
+        wishes = wishes_of(
+            every, kinds=self.kinds, steps=self.steps, atoms=self.atoms, bounds=self.bounds, maps=self.maps
+        )
         thresholds = Thresholds(**{field.name: getattr(self, field.name) for field in fields(Thresholds)})
         found = tuple(
             infer(name, vector, wishes.get(name, Wishes()), thresholds)

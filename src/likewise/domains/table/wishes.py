@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from likewise.domains.table.maps import MAPS, Map
 from likewise.domains.table.schema import KINDS, Kind
 from likewise.domains.table.vectors import place
 from likewise.errors import DataError
@@ -19,10 +20,11 @@ class Wishes:
     step: float | None = None
     atoms: Sequence[Any] | None = None
     bounds: tuple[float | None, float | None] | None = None
+    map: Map | None = None
 
 
 def wishes_of(names: Sequence[str], **options: Mapping[str, Any] | None) -> dict[str, Wishes]:
-    """Column -> wishes, from the options kinds, steps, atoms and bounds.
+    """Column -> wishes, from the options kinds, steps, atoms, bounds and maps.
 
     Raises
     ------
@@ -30,15 +32,15 @@ def wishes_of(names: Sequence[str], **options: Mapping[str, Any] | None) -> dict
         Naming the option and the column, where there is no such column or the wish has the wrong form.
     """
     said: dict[str, dict[str, Any]] = {}
-    for option, attribute in (("kinds", "kind"), ("steps", "step"), ("atoms", "atoms"), ("bounds", "bounds")):
-        given = options[option]
+    attributes = {"kinds": "kind", "steps": "step", "atoms": "atoms", "bounds": "bounds", "maps": "map"}
+    for option, given in options.items():
         if given is not None and not isinstance(given, Mapping):
             raise DataError(f"{option} is a {type(given).__name__}; expected a dict of column names.")
         for column, wish in (given or {}).items():
             name = str(column)
             if name not in names:
                 raise DataError(f"{option}: there is no {place(name)}; the columns are {listed(names)}.")
-            said.setdefault(name, {})[attribute] = _checked(option, name, wish)
+            said.setdefault(name, {})[attributes[option]] = _checked(option, name, wish)
     return {name: Wishes(**wish) for name, wish in said.items()}
 
 
@@ -54,6 +56,8 @@ def _checked(option: str, name: str, wish: Any) -> Any:
     where = f"{option}: {place(name)}"
     if option == "kinds" and wish not in KINDS:
         raise DataError(f"{where} is to be {wish!r}; expected one of {', '.join(KINDS)}.")
+    if option == "maps" and wish not in MAPS:
+        raise DataError(f"{where} is to have the map {wish!r}; expected one of {', '.join(MAPS)}.")
     if option == "steps" and not (_is_number(wish) and 0 < wish < 1e300):
         raise DataError(f"{where} has the step {wish!r}; expected a positive number.")
     if option == "atoms" and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from likewise.dense_view import DenseView
 from likewise.events import Event
 from likewise.mathematics.monotone import EDGE
+
+Marginals = Literal["counted", "learned"]
 
 LEVELS = 64
 """Quantiles of a generated value that are tracked."""
@@ -35,11 +38,13 @@ class Calibration(nn.Module):
 
     Code logits are shifted by constants, found by stochastic approximation (Robbins and Monro 1951). A value goes
     through the monotone map that takes its tracked quantiles to those of the training records, piecewise linear in
-    normal scores. How columns depend on each other is left to the generator.
+    normal scores. How columns depend on each other is left to the generator. With marginals "learned" all of this is
+    left to the generator, but for codes that no training record had.
     """
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, marginals: Marginals = "counted") -> None:
         super().__init__()
+        self.counted = marginals == "counted"
         self.view = DenseView(event)
         self._place = {i: v for v, i in enumerate(event.value_entries)}
         self._gates = {i: self.view.code_columns[i].start if event.code_sizes[i] > 1 else None for i in self._place}
@@ -63,6 +68,8 @@ class Calibration(nn.Module):
 
     def value(self, i: int, raw: Tensor) -> Tensor:
         """The value (B,) of entry `i`, from what the generator says."""
+        if not self.counted:
+            return raw
         v = self._place[i]
         levels = normal_levels(LEVELS).to(raw), normal_levels(KNOTS).to(raw)
         return interpolate(interpolate(raw, self.fake[v], levels[0]), levels[1], self.real[v])
@@ -71,6 +78,8 @@ class Calibration(nn.Module):
     def update(self, drawn: Tensor, raw: Mapping[int, Tensor], real: Tensor) -> None:
         """Learns from a minibatch: records drawn (B, size), their values before calibration, real records (B, size)."""
         self.frequency.lerp_(real.mean(0), 5e-4)
+        if not self.counted:
+            return
         share = drawn.mean(0)
         # The exact zeros of the training records stay: what none of them was is not approached.
         gap = (self.frequency - share) / (self.frequency + share + 2 / len(drawn))

@@ -13,17 +13,18 @@ from torch.nn import functional as F
 from likewise.dense_view import DenseView
 from likewise.events import Batch, Event
 from likewise.families.family import Draws, Family, Player
-from likewise.families.gan.calibration import Calibration
+from likewise.families.gan.calibration import Calibration, Marginals
 from likewise.families.gan.choice import chosen
 from likewise.families.gan.counted import Counted
 from likewise.families.gan.emission import Codes, Emission, Start
 from likewise.families.gan.evidence import conditional
 from likewise.families.gan.given import GivenLabels
-from likewise.families.gan.losses import CLIP, GAMES, USUAL, Loss, Penalty, between, gradient, one_centred, zero_centred
+from likewise.families.gan.losses import CLIP, GAMES, USUAL, Criticism, Judge, Loss, Penalty
 from likewise.families.gan.monitor import NAMED, Monitor
 from likewise.families.gan.pairs import PairCritic
 from likewise.families.gan.presentation import Presentation
-from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, check, one_of
+from likewise.families.gan.unrolling import UNROLLED, Unrolling
+from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, WHOLE, check, one_of
 from likewise.networks.dense import DenseCritic
 from likewise.networks.roles import network
 
@@ -32,9 +33,6 @@ SAMPLE_TILE = 8192
 
 MONITORED = 4096
 """Generated records that a validation looks at."""
-
-GAMMA_FALL, GAMMA_TURNS = 10.0, 2000
-"""How far gamma falls, in the course of how many turns of the critic, under penalties r1 and r1r2."""
 
 REFEREE_TURNS = 2
 """Turns of the referee in a step, once the fit cools down."""
@@ -45,11 +43,11 @@ COUNTED = 1 << 17
 FAINT = 0.1
 """By how much the network is quieter at first than its initialisation, so that the start is what was counted."""
 
-PENALISED = 4
-"""Penalties r1 and r1r2 are estimated on one in so many packs: they cost two passes back."""
-
 BUMPS = 16
 """Steps and bumps through which critic and referee see a value."""
+
+ROUNDS = 16
+"""Of power iteration before the first turn, under penalty "spectral"; later one a turn."""
 
 
 class GANFamily(Family):
@@ -70,17 +68,21 @@ class GANFamily(Family):
     conditional : bool
         Whether to learn p(entries | labels); ValueError where there are no labels.
     loss : "minimax", "nonsaturating", "wasserstein" or "relativistic"
-    penalty : "auto", "none", "r1", "r1r2", "gradient" or "clip"
-        Of the critic's gradient with respect to its features, or the clipping of its weights. The weight of r1 and
-        r1r2 is gamma / 2, and falls tenfold.
+    penalty : "auto", "none", "r1", "r1r2", "gradient", "clip" or "spectral"
+        Of the critic's gradient with respect to its features, or the clipping of its weights, or their spectral
+        normalisation. The weight of r1 and r1r2 is gamma / 2, and falls tenfold.
     gamma : float
         The weight of the penalty.
     pack : int
         Records that the critic judges together.
+    unroll : int
+        Turns of the critic that the generator looks ahead, see `Unrolling`; 0 takes the critic as it is.
     codes, temperature : "straight_through" or "relaxed", float
         How gradients pass codes.
     start : "tree" or "marginals"
         What the generator does before it has learned: see `Emission`.
+    marginals : "counted" or "learned"
+        Where every column's own distribution comes from: see `Calibration`.
     pair_weight : float
         Of the closed-form critic of pairs, `PairCritic`, in the generator's loss.
     candidates : int
@@ -108,9 +110,11 @@ class GANFamily(Family):
         penalty: Penalty = "auto",
         gamma: float = 0.1,
         pack: int = 1,
+        unroll: int = 0,
         codes: Codes = "straight_through",
         temperature: float = 0.7,
         start: Start = "tree",
+        marginals: Marginals = "counted",
         pair_weight: float = 1.0,
         candidates: int = 16,
         latent: int = 64,
@@ -147,18 +151,24 @@ class GANFamily(Family):
             "eps": eps,
             "ema_decay": ema_decay,
         }
-        named = {"loss": loss, "penalty": penalty, "codes": codes, "start": start}
+        named = {"loss": loss, "penalty": penalty, "codes": codes, "start": start, "marginals": marginals}
         check(one_of(*get_args(Loss)), loss=loss)
         check(one_of(*get_args(Penalty)), penalty=penalty)
         check(one_of(*get_args(Codes)), codes=codes)
         check(one_of(*get_args(Start)), start=start)
+        check(one_of(*get_args(Marginals)), marginals=marginals)
         check(POSITIVE_WHOLE, **sizes)
+        check(WHOLE, unroll=unroll)
         check(POSITIVE, temperature=temperature)
         check(BELOW_ONE, beta1=beta1, beta2=beta2, ema_decay=ema_decay)
         check(NON_NEGATIVE, **rates)
-        super().__init__(event, {"conditional": conditional, **named, **sizes, **rates})
+        super().__init__(event, {"conditional": conditional, "unroll": unroll, **named, **sizes, **rates})
         self.latent, self.candidates, self.pair_weight = latent, candidates, pair_weight
-        self._game, self._penalty, self._gamma = GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma
+        self._criticism = Criticism(GAMES[loss], USUAL[loss] if penalty == "auto" else penalty, gamma)
+        # The referee also calibrates the averaged generator; where neither is asked for, it has no turns.
+        self._refereed = candidates > 1 or marginals == "counted"
+        self._bound = CLIP if penalty == "clip" else None
+        self._unrolling = Unrolling(unroll, critic_learning_rate, beta2, eps, self._bound)
         self._view = DenseView(event)
         self._presentation = Presentation(event, codes, temperature, conditional)
         self.labels = GivenLabels(event, self._presentation) if conditional else None
@@ -166,14 +176,14 @@ class GANFamily(Family):
         self._turns = 0
         self._remarks: list[str] = []
         critic = network("critic", event.layout)
-        self.critic = critic(event, critic_width, critic_layers, BUMPS, pack)
+        self.critic = critic(event, critic_width, critic_layers, BUMPS, pack, spectral=penalty == "spectral")
         self.referee = critic(event, critic_width, critic_layers, BUMPS, 1, 0.1)
         self.emission = Emission(event, codes, temperature, start, conditional)
         told = 0 if self.labels is None else self.labels.size
         self.generator: nn.Module = network("generator", event.layout)(
             event, latent + told, width, layers, Emission.outputs(event)
         )
-        self.calibration = Calibration(event)
+        self.calibration = Calibration(event, marginals)
         self.counted = Counted(event, codes, temperature, start, conditional)
         self.monitor = Monitor(event)
 
@@ -182,7 +192,7 @@ class GANFamily(Family):
     def players(self) -> list[Player]:
         """Generator, critic, and a referee that sees the averaged generator, most of all while the fit cools down."""
         settings = self.settings
-        beta = (settings["beta1"], settings["beta2"])
+        beta = (float(settings["beta1"]), float(settings["beta2"]))  # torch takes no whole numbers here
         rates = settings["learning_rate"], settings["critic_learning_rate"]
         steps, eps, decay = settings["critic_steps"], settings["eps"], settings["ema_decay"]
         found = [
@@ -204,7 +214,7 @@ class GANFamily(Family):
             weight_decay=1e-2,
             ema_decay=0.99,
             steps=0,
-            late_steps=REFEREE_TURNS,
+            late_steps=REFEREE_TURNS if self._refereed else 0,
             against=("generator",),
         )
         return [*found, referee]
@@ -221,6 +231,7 @@ class GANFamily(Family):
         self.counted.prepare(dense)
         self.calibration.load_state_dict(self.counted.calibration.state_dict())
         self.emission.load_state_dict(self.counted.emission.state_dict())
+        self._as_critic(self.critic).iterate(ROUNDS)
         leave = self.generator.leave
         assert isinstance(leave, nn.Linear)
         with torch.no_grad():
@@ -256,39 +267,45 @@ class GANFamily(Family):
 
     def _critic_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         critic = self._as_critic(self.critic)
-        if self._penalty == "clip":
+        if self._bound is not None:
             with torch.no_grad():
                 for parameter in critic.parameters():
-                    parameter.clamp_(-CLIP, CLIP)
+                    parameter.clamp_(-self._bound, self._bound)
+        if self.training:
+            critic.iterate()
         with torch.no_grad():
             fake, _ = self._generate(len(real), generator, labels=self._labels_of(real))
             packs = critic.packed(real), critic.packed(fake)
-        size = len(packs[0])
-        numbers = critic.judge(torch.cat(packs), generator)
-        loss = self._game.critic(numbers[:size], numbers[size:])
-        if self._penalty in ("r1", "r1r2"):
-            part = -(-size // PENALISED)
-            sides = packs if self._penalty == "r1r2" else packs[:1]
-            at = torch.cat([side[:part] for side in sides]).requires_grad_()
-            penalty = zero_centred(gradient(critic.judge(at, generator), at)) * len(sides)
-            loss = loss + 0.5 * self._gamma * GAMMA_FALL ** -min(1.0, self._turns / GAMMA_TURNS) * penalty
-        elif self._penalty == "gradient":
-            middle = between(packs[0], packs[1], generator).requires_grad_()
-            loss = loss + self._gamma * one_centred(gradient(critic.judge(middle, generator), middle))
+        loss = self._criticism.loss(critic.judge, *packs, self._turns, generator)
         self._turns += 1
         return loss
 
     def _generator_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
-        critic = self._as_critic(self.critic)
+        critic, game = self._as_critic(self.critic), self._criticism.game
         fake, raw = self._generate(len(real), generator, labels=self._labels_of(real))
         if self.training:
             self.calibration.update(fake.detach(), raw, real)
-        with torch.no_grad():
-            of_real = critic(real, generator)
-        loss = self._game.generator(of_real, critic(fake, generator))
+        if self._unrolling.steps:
+            judge = self._critic_ahead(real, generator)
+            loss = game.ahead(judge(critic.packed(real)), judge(critic.packed(fake)))
+        else:
+            with torch.no_grad():
+                of_real = critic(real, generator)
+            loss = game.generator(of_real, critic(fake, generator))
         if self.pair_weight > 0 and self._pairs.usable:
             loss = loss + self.pair_weight * self._pairs.loss(real, fake)
         return loss
+
+    def _critic_ahead(self, real: Tensor, generator: torch.Generator) -> Judge:
+        """The critic after turns against these real records and fresh generated ones, which gradients pass."""
+        critic = self._as_critic(self.critic)
+        packs = critic.packed(real)
+
+        def loss(judge: Judge) -> Tensor:
+            fake, _ = self._generate(len(real), generator, labels=self._labels_of(real))
+            return self._criticism.loss(judge, packs, critic.packed(fake), self._turns, generator)
+
+        return self._unrolling.critic(critic, loss)
 
     def _referee_turn(self, real: Tensor, generator: torch.Generator) -> Tensor:
         """Cross entropy of a classifier of calibrated records of the averaged generator against real ones."""
@@ -345,12 +362,14 @@ class GANFamily(Family):
         return self._remarks
 
     def learner_state(self) -> Mapping[str, Tensor]:
-        """The moments of the critic of pairs, and how many turns the critic has taken."""
-        return {**self._pairs.state(), "turns": torch.tensor(self._turns)}
+        """The moments of the critic of pairs and of unrolled turns, and how many turns the critic has taken."""
+        return {**self._pairs.state(), **self._unrolling.state(), "turns": torch.tensor(self._turns)}
 
     def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
         self._turns = int(state["turns"])
-        self._pairs.load({name: part for name, part in state.items() if name != "turns"})
+        self._unrolling.load(state)
+        rest = {name: part for name, part in state.items() if name != "turns" and not name.startswith(UNROLLED)}
+        self._pairs.load(rest)
 
     # -------------------------------------------------------------------------------------------------------- sampling
 

@@ -14,18 +14,36 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Loss = Literal["minimax", "nonsaturating", "wasserstein", "relativistic"]
-Penalty = Literal["auto", "none", "r1", "r1r2", "gradient", "clip"]
+Penalty = Literal["auto", "none", "r1", "r1r2", "gradient", "clip", "spectral"]
+
+Judge = Callable[[Tensor], Tensor]
+"""A critic as a function of features (N, pack * size), which gives numbers (N,)."""
 
 CLIP = 0.01
 """The largest weight of a critic under `penalty="clip"` (Arjovsky et al. 2017, algorithm 1)."""
 
+GAMMA_FALL, GAMMA_TURNS = 10.0, 2000
+"""How far gamma falls, in the course of how many turns of the critic, under penalties r1 and r1r2."""
+
+PENALISED = 4
+"""Penalties r1 and r1r2 are estimated on one in so many packs: they cost two passes back."""
+
 
 @dataclass(frozen=True)
 class Game:
-    """What each player minimises, as functions of the critic's numbers for real and generated packs."""
+    """What each player minimises, as functions of the critic's numbers for real and generated packs.
+
+    Where it is `zero_sum`, the generator's loss is the critic's with the opposite sign, without the part that does not
+    depend on generated packs.
+    """
 
     critic: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
+    zero_sum: bool = False
+
+    def ahead(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The generator's loss under a critic that depends on the generator: then no part of it may be left out."""
+        return -self.critic(real, fake) if self.zero_sum else self.generator(real, fake)
 
 
 def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
@@ -64,9 +82,9 @@ def _relativistic(real: Tensor, fake: Tensor) -> Tensor:
 
 
 GAMES: dict[str, Game] = {
-    "minimax": Game(_cross_entropy, _minimax),
+    "minimax": Game(_cross_entropy, _minimax, zero_sum=True),
     "nonsaturating": Game(_cross_entropy, _nonsaturating),
-    "wasserstein": Game(_wasserstein_critic, _wasserstein),
+    "wasserstein": Game(_wasserstein_critic, _wasserstein, zero_sum=True),
     "relativistic": Game(_relativistic_critic, _relativistic),
 }
 
@@ -101,3 +119,28 @@ def between(real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """A point of the straight line between each real and each generated pack, uniformly at random."""
     share = torch.rand(len(real), 1, generator=generator, device=real.device).to(real)
     return real + share * (fake - real)
+
+
+@dataclass(frozen=True)
+class Criticism:
+    """What the critic minimises: the loss of its game and the penalty of its gradient."""
+
+    game: Game
+    penalty: Penalty
+    gamma: float
+
+    def loss(self, judge: Judge, real: Tensor, fake: Tensor, turn: int, generator: torch.Generator) -> Tensor:
+        """Of packs (N, pack * size) as features, in this turn of the critic."""
+        size = len(real)
+        numbers = judge(torch.cat([real, fake]))
+        loss = self.game.critic(numbers[:size], numbers[size:])
+        if self.penalty in ("r1", "r1r2"):
+            part = -(-size // PENALISED)
+            sides = (real, fake) if self.penalty == "r1r2" else (real,)
+            at = torch.cat([side[:part] for side in sides]).requires_grad_()
+            penalty = zero_centred(gradient(judge(at), at)) * len(sides)
+            loss = loss + 0.5 * self.gamma * GAMMA_FALL ** -min(1.0, turn / GAMMA_TURNS) * penalty
+        elif self.penalty == "gradient":
+            middle = between(real, fake, generator).requires_grad_()
+            loss = loss + self.gamma * one_centred(gradient(judge(middle), middle))
+        return loss
