@@ -129,6 +129,18 @@ def test_a_refusal_says_what_is_wrong(model_file, tmp_path, change, words):
         lw.load(path)
 
 
+def test_a_setting_younger_than_the_file_has_its_default(model_file, tmp_path):
+    header, tensors = storage.read(model_file)
+    youngest = {"autoregressive": "dropout", "bayesian_network": "max_states", "gan": "unroll", "vae": "free_bits"}
+    name = youngest[model_file.stem]
+    settings = {key: value for key, value in header["settings"].items() if key != name}
+    assert len(settings) == len(header["settings"]) - 1
+    path = tmp_path / "older.safetensors"
+    storage.write(path, {**header, "settings": settings}, tensors)
+    first, again = (lw.load(each).sample(20, random_state=0) for each in (model_file, path))
+    assert first == again
+
+
 @pytest.mark.parametrize("size", [10**4, 10**9, 2**62])
 @pytest.mark.parametrize("name", ["width", "hidden", "layers", "components"])
 def test_a_file_cannot_ask_for_a_larger_model_than_it_holds(tmp_path, name, size):

@@ -205,8 +205,9 @@ def rebuild(cls: type[Family], event: Event, settings: Mapping[str, Any], tensor
             raise ModelFileError(f"the setting {number} is larger than its tensors")
     with torch.device("meta"), _Budget(2_000 + 200 * len(tensors)):
         family = cls(event, **settings)
-    if family.settings != settings:
-        raise ModelFileError("its settings are incomplete")
+    # A setting that is younger than the file has its default, under which a model is what it was before.
+    if any(name not in family.settings or family.settings[name] != setting for name, setting in settings.items()):
+        raise ModelFileError("its settings are not those of the family")
     expected = family.state_dict()
     if set(expected) != set(tensors):
         odd = min(set(expected) ^ set(tensors))
