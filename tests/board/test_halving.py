@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,16 +54,33 @@ def test_of_three_or_without_scores_nobody_is_doubted():
     ("first", "second", "most", "stopped"),
     [
         (0.10, 0.10, 80.0, True),  # no better with twice the budget
-        (0.10, 0.20, 80.0, True),  # 0.25 at most, and 0.1 more for each of two doublings: 0.45
-        (0.10, 0.30, 80.0, False),  # 0.35 at most, and 0.2 more for each of two doublings: 0.75
-        (0.10, 0.30, 40.0, False),  # with one: 0.55
-        (0.10, 0.30, 20.0, True),  # with none: 0.35
+        (0.10, 0.13, 80.0, True),  # 0.18 at most, and six times 0.03 to come: 0.36
+        (0.10, 0.16, 80.0, False),  # 0.21 at most, and six times 0.06 to come: 0.57
+        (0.10, 0.16, 40.0, True),  # with two times: 0.33
+        (0.10, 0.30, 20.0, True),  # with nothing to come: 0.35
         (0.30, 0.10, 80.0, True),  # worse is no gain, and no loss
         (0.10, 0.48, 20.0, False),  # within the reach of its interval
     ],
 )
-def test_only_who_stays_under_the_bar_when_going_on_as_fast_as_before_is_stopped(first, second, most, stopped):
+def test_only_who_stays_under_the_bar_at_the_speed_it_has_is_stopped(first, second, most, stopped):
     assert hopeless(heard(first), heard(second, limit=20.0), Bar(0.5, 10.0), most) is stopped
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stopped"),
+    [
+        (6.0, 5.9, True),
+        (6.0, 5.8, False),
+        (0.1, 0.09, True),
+        (0.1, 0.07, False),
+        (-50.0, -50.5, True),
+        (6.0, 7.0, True),
+    ],
+)
+def test_who_still_learns_is_not_stopped_whatever_the_score(before, after, stopped):
+    first, second = replace(heard(0.1), figure=before), replace(heard(0.1, limit=20.0), figure=after)
+    assert hopeless(first, second, Bar(0.5, 10.0), 80.0) is stopped
+    assert hopeless(replace(first, figure=None), second, Bar(0.5, 10.0), 80.0)
 
 
 def test_hearings_survive_json():

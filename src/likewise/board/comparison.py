@@ -132,8 +132,8 @@ def compare(
     max_time : seconds, or a text such as "10m"
         For all fits together, shared equally; a family that ends early leaves its time to the others. Judging comes on
         top of it. Where there are at least four families that learn step by step, all are first given a part of their
-        share; one that lies far behind the better half, and would still do so if it went on improving as fast as it
-        does, is stopped, and the others have the rest.
+        share; one that lies far behind the better half, no longer learns, and would stay behind if it went on to
+        improve as it does, is stopped, and the others have the rest.
     max_steps : int, optional
         Steps of gradient descent of each fit, instead of a time. Those of families that are stopped go to the others.
         On one machine the board is then a function of records, settings and seed.

@@ -2,13 +2,14 @@
 
 Karnin, Koren and Somekh (2013, algorithm 1) and Jamieson and Talwalkar (2016) give all candidates a small part of the
 budget, keep the better half, and share what is left among it. Here the better half goes on too, but none of the others
-is stopped for its place alone: it is heard a second time with twice the budget, and stopped only if nothing that it may
-still gain lets it reach what the better half had already reached before.
+is stopped for its place alone: it is heard a second time with twice the budget, and stopped only if it has stopped
+learning and, going on at the speed at which its score rose between the two, would not even reach what the better half
+had reached at the first. Scores of slow starters rise faster later on, when records begin to look real, so that speed
+counts by budget and not by its doublings, and a loss that still falls steeply counts for more than the score.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +24,9 @@ FIRST = 1 / 6
 
 SHORTEST = {"max_time": 5.0, "max_steps": 20.0}
 """The shortest first part: after less of it, nothing can be said of anybody."""
+
+STEEP = 0.02
+"""The part of its figure on held-out training records (at least of 1) that a family which is still learning gains."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Hearing:
         Seconds of learning in all that led to these weights.
     over : bool
         Whether the fit ended by itself, so that more of the budget would change nothing.
+    figure : float or None
+        The lowest figure on held-out training records, in the units of the family.
     """
 
     score: Interval | None
@@ -53,6 +59,7 @@ class Hearing:
     seconds: float
     learning: float
     over: bool
+    figure: float | None = None
 
     def told(self) -> dict[str, Any]:
         """What a row says of it."""
@@ -102,9 +109,7 @@ def suspects(heard: Mapping[str, Hearing]) -> list[str]:
 
 
 def hopeless(first: Hearing, second: Hearing, reached: Bar, most: float) -> bool:
-    """Whether a family stays under the bar even if every doubling of its budget gains what the last one did.
-
-    Gains grow smaller with each doubling, so that this hopes for more than will come.
+    """Whether a family has stopped learning, and stays under the bar if its score goes on to rise as it did.
 
     Parameters
     ----------
@@ -118,11 +123,18 @@ def hopeless(first: Hearing, second: Hearing, reached: Bar, most: float) -> bool
     >>> reached = Bar(0.6, 10.0)
     >>> hopeless(heard(0.1, 0.15, 0.2, 10), heard(0.12, 0.17, 0.22, 20), reached, most=80)
     True
-    >>> hopeless(heard(0.1, 0.15, 0.2, 10), heard(0.3, 0.35, 0.4, 20), reached, most=80)
+    >>> hopeless(heard(0.1, 0.15, 0.2, 10), heard(0.2, 0.25, 0.3, 20), reached, most=80)
     False
     """
-    if first.fidelity is None or second.fidelity is None:
+    if first.fidelity is None or second.fidelity is None or learning(first, second):
         return False
     gain = max(0.0, second.fidelity.value - first.fidelity.value, second.fidelity.high - first.fidelity.high)
-    doublings = max(0.0, math.log2(most / second.limit))
-    return second.fidelity.high + doublings * gain < reached.level
+    to_come = max(0.0, most - second.limit) / (second.limit - first.limit)
+    return second.fidelity.high + to_come * gain < reached.level
+
+
+def learning(first: Hearing, second: Hearing) -> bool:
+    """Whether the figure on held-out training records still falls steeply."""
+    if first.figure is None or second.figure is None:
+        return False
+    return first.figure - second.figure > STEEP * max(1.0, abs(first.figure))

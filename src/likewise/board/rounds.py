@@ -115,6 +115,7 @@ class Rounds:
             seconds=part.seconds,
             learning=float(record["seconds"]),
             over=part.over,
+            figure=record["best"],
         )
         self.folder.keep_hearing(one.name, number, hearing, settings_of(one, self.terms.division))
         self.watcher.heard(one.title, hearing.told())
