@@ -190,9 +190,9 @@ class Killer(Watcher):
         if row["model"] == "bayesian_network":
             os.kill(os.getpid(), signal.SIGKILL)
 
-run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"], max_time=2, max_steps=None,
-    holdout=0.3, target=None, samples=None, random_state=0, folder="kept", overwrite=False, max_rows=100, device="auto",
-    domain=None, watcher=Killer())
+run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"],
+    max_time=2, max_steps=None, holdout=0.3, target=None, samples=None, random_state=0,
+    folder="kept", overwrite=False, max_rows=100, device="auto", domain=None, watcher=Killer())
 """
 
 
