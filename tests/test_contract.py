@@ -1,6 +1,7 @@
 """Family x event: every family keeps the contract on every kind of event."""
 
 import inspect
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import check_estimator
 
+from likewise import datasets
 from likewise.engine.plan import Plan
 from likewise.errors import DataError, NotSupported
 from likewise.estimators import fitting
@@ -20,9 +22,11 @@ from likewise.estimators.diffusion import Diffusion
 from likewise.estimators.family_checks import check_family
 from likewise.estimators.flow import Flow
 from likewise.estimators.gan import GAN
+from likewise.estimators.generative import Generative
 from likewise.estimators.taxonomy import ESTIMATORS
 from likewise.estimators.vae import VAE
 from likewise.events import Categorical, Entry, Event, Grid, Quantised
+from likewise.families.family import ClosedFormLearner
 from likewise.families.registry import FAMILIES, family_class
 from likewise.mathematics.monotone import MonotoneMap
 
@@ -168,6 +172,25 @@ def test_an_estimator_keeps_the_contract_of_scikit_learn(family):
     assert len(results) > 30
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert [result["check_name"] for result in results if result["status"] == "skipped"] == ["check_array_api_input"]
+
+
+@pytest.mark.parametrize("family", [name for name in FAST if not issubclass(family_class(name), ClosedFormLearner)])
+def test_a_fit_that_is_given_more_steps_is_one_that_had_them_at_once(family, tmp_path, monkeypatch):
+    plan = Generative._plan
+    # Else the warm-up is a tenth of budgets as small as these.
+    monkeypatch.setattr(Generative, "_plan", lambda model: replace(plan(model), warmup=0, validate_every=4))
+    records = datasets.toy("mixed").sample(200, random_state=0)
+
+    def fitted(steps, **more):
+        return clone(FAST[family]).set_params(max_steps=steps, random_state=0, **more).fit(records)
+
+    for steps in (8, 30):
+        model = fitted(steps, checkpoint=tmp_path, resume=True)
+    whole = fitted(30)
+    for part, tensor in whole.family_.state_dict().items():
+        assert torch.equal(model.family_.state_dict()[part], tensor), part
+    assert {**model.training_record_, "seconds": None} == {**whole.training_record_, "seconds": None}
+    assert model.sample(5, random_state=1).equals(whole.sample(5, random_state=1))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

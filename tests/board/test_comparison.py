@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import likewise as lw
-from likewise.board.budget import share
+from likewise.board.budget import Purse
 from likewise.board.contestants import contestants
 from likewise.board.division import divide
 from likewise.board.folder import Folder, as_arrow
@@ -190,9 +190,9 @@ class Killer(Watcher):
         if row["model"] == "bayesian_network":
             os.kill(os.getpid(), signal.SIGKILL)
 
-run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"], max_time=2,
-    holdout=0.3, target=None, samples=None, random_state=0, folder="kept", overwrite=False, max_rows=100, device="auto",
-    domain=None, watcher=Killer())
+run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_network", "autoregressive"],
+    max_time=2, max_steps=None, holdout=0.3, target=None, samples=None, random_state=0,
+    folder="kept", overwrite=False, max_rows=100, device="auto", domain=None, watcher=Killer())
 """
 
 
@@ -271,11 +271,30 @@ def test_a_comparison_killed_in_the_middle_of_a_fit_has_the_same_leaderboard(tmp
 
 
 def test_time_is_shared_equally_and_what_is_left_over_goes_to_the_rest():
-    assert share(90.0, [], 3) == 30.0
-    assert share(90.0, [6.0], 2) == 42.0
-    assert share(90.0, [6.0, 42.0], 1) == 42.0
-    assert share(None, [6.0], 2) is None
-    assert share(90.0, [300.0], 2) == pytest.approx(3.0)
+    purse = Purse(90.0, "max_time", ["a", "b", "c"])
+    assert purse.share("a") == 30.0
+    purse.settle("a", 6.0)
+    assert purse.share("b") == 42.0
+    purse.settle("b", 42.0)
+    assert purse.share("c") == 42.0
+    assert purse.share("samples") is None
+    assert Purse(None, "max_time", ["a"]).share("a") is None
+
+
+def test_a_family_that_took_too_long_leaves_the_others_a_tenth_of_an_equal_share():
+    purse = Purse(90.0, "max_time", ["a", "b", "c"])
+    purse.settle("a", 300.0)
+    assert purse.share("b") == pytest.approx(3.0)
+
+
+def test_all_that_go_on_have_the_same_in_all_whatever_they_took_before():
+    purse = Purse(90.0, "max_time", ["a", "b", "c"])
+    for name, taken in (("a", 5.0), ("b", 10.0), ("c", 5.0)):
+        purse.take(name, taken)
+    purse.settle("c", 6.0)
+    assert (purse.share("a"), purse.share("b")) == (37.0, 32.0)
+    purse.settle("a", 5.0 + 37.0)
+    assert purse.share("b") == 32.0
 
 
 def test_families_that_no_budget_stops_come_first():

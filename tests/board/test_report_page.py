@@ -72,6 +72,25 @@ def test_the_page_is_whole_and_names_are_unique(page: str) -> None:
     assert set(targets) <= set(names)
 
 
+def test_rounds_are_told_where_there_were_any(data: ReportData, page: str) -> None:
+    assert 'id="rounds"' not in page
+    why = "stopped after 20 s, when it looked 0.12 real"
+    first = {"limit": 10.0, "steps": 300, "seconds": 9.8, "score": 0.1, "score_low": 0.05, "score_high": 0.15}
+    second = {**first, "steps": 1600, "seconds": 19.7, "score": None, "score_low": None, "score_high": None}
+    rows = [{"hearings": [first, second], "stopped": why}, {"hearings": [first], "stopped": None}]
+    models = [replace(one, row={**one.row, **row}) for one, row in zip(data.models, rows, strict=True)]
+    told = render(replace(data, models=tuple(models)))
+    assert _Tags(told).open == []
+    section = told[told.index('<section id="rounds"') :].split("</section>")[0]
+    assert why.capitalize() in section
+    assert "Went on" in section
+    assert section.count("9.8 s, 300 steps") == 2
+    assert "0.100" in section
+    assert "20 s, 1,600 steps" in section
+    lines = re.findall("<tr>.*?</tr>", section, re.DOTALL)
+    assert [len(re.findall("<t[dh]", line)) for line in lines] == [4, 4, 4]
+
+
 def test_the_page_asks_for_nothing_and_runs_nothing(page: str) -> None:
     tags = _Tags(page)
     assert not {"script", "link", "iframe", "img", "object", "embed"} & {tag for tag, _ in tags.found}

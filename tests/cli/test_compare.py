@@ -123,6 +123,14 @@ def test_the_live_view_says_what_every_row_is_at():
     assert "fitting" in lines
     assert "of 1m30s" in lines
     assert "waiting" in lines
+    live.heard("Flow", {"score": 0.12, "seconds": 31.0})
+    with console.capture() as shown:
+        console.print(live._table())
+    assert "score 0.12 after 31.0s, waiting" in shown.get()
+    live.stopped("Flow", "stopped after 1m02s")
+    with console.capture() as shown:
+        console.print(live._table())
+    assert "stopped after 1m02s" in shown.get()
     live.done({"model": "flow", "family": "flow", "status": "failed", "reason": "no luck"})
     with console.capture() as shown:
         console.print(live._table())

@@ -6,21 +6,30 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_families import Duel, Gaussian, Noisy, records
 
 from likewise.engine import checkpoint as checkpoint_module
-from likewise.engine.checkpoint import Checkpoints, describe
+from likewise.engine.checkpoint import WARM, Checkpoints, describe
 from likewise.engine.loop import train
 from likewise.engine.plan import Plan
+from likewise.engine.record import TrainingRecord
 from likewise.errors import DataError, ModelFileError
 
 TRAIN, HELD_OUT = records(300), records(60, seed=1)
 HERE = Path(__file__).parent
+
+
+def load_header(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as opened:
+        metadata: dict[str, str] = opened.metadata()
+    return metadata
 
 
 def write(keeper: Checkpoints, step: int) -> Path:
@@ -124,8 +133,8 @@ def test_only_the_same_fit_goes_on(tmp_path: Path) -> None:
     go_on(Gaussian(), plan=Plan(max_steps=10, checkpoint_steps=3))
     with pytest.raises(DataError, match="another fit: seed was 0, now 1"):
         go_on(Gaussian(), seed=1)
-    with pytest.raises(DataError, match="max_steps was 10, now 40"):
-        go_on(Gaussian(), plan=Plan(max_steps=40))
+    with pytest.raises(DataError, match="batch_size was 64, now 32"):
+        go_on(Gaussian(), plan=Plan(max_steps=10, batch_size=32))
     with pytest.raises(DataError, match=r"training records was 300 x 2 .*, now 299 x 2"):
         go_on(Gaussian(), size=299)
     with pytest.raises(DataError, match=r'settings was .*"learning_rate": 0.03.*, now .*"learning_rate": 0.1'):
@@ -158,6 +167,61 @@ def test_resume_needs_a_folder(tmp_path: Path) -> None:
         train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=3), seed=0, checkpoint=tmp_path / "file")
     train(Noisy(), TRAIN, HELD_OUT, Plan(max_steps=3), seed=0, checkpoint=tmp_path / "a" / "b", resume=True)
     assert len(list((tmp_path / "a" / "b").iterdir())) == 1
+
+
+# ------------------------------------------------------------------------------------------------- with another budget
+
+
+@pytest.mark.parametrize("budgets", [(40,), (12, 24, 60)])
+def test_a_fit_that_is_given_more_steps_is_one_that_had_them_at_once(budgets: tuple[int, ...], tmp_path: Path) -> None:
+    whole = Noisy()
+    record = train(whole, TRAIN, HELD_OUT, Plan(max_steps=100, warmup=1, validate_every=7), seed=0)
+    for steps in (*budgets, 100):
+        family, plan = Noisy(), Plan(max_steps=steps, warmup=1, validate_every=7)
+        found = train(family, TRAIN, HELD_OUT, plan, seed=0, checkpoint=tmp_path, resume=True)
+        by_itself = Noisy()
+        assert found == replace(train(by_itself, TRAIN, HELD_OUT, plan, seed=0), seconds=found.seconds)
+        for name, part in by_itself.state_dict().items():
+            assert torch.equal(family.state_dict()[name], part)
+    assert found == replace(record, seconds=found.seconds)
+    for name, part in whole.state_dict().items():
+        assert torch.equal(family.state_dict()[name], part)
+
+
+def test_time_that_a_cool_down_took_is_not_counted_when_a_fit_is_given_more(tmp_path: Path) -> None:
+    first = train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=40, warmup=1), seed=0, checkpoint=tmp_path)
+    warm = json.loads((load_header(tmp_path / WARM))["header"])["standing"]
+    assert (warm["step"], warm["cooling"]) == (30, None)
+    assert warm["elapsed"] < first.seconds
+
+
+def test_a_fit_goes_on_only_with_a_budget_that_is_left(tmp_path: Path) -> None:
+    train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=40), seed=0, checkpoint=tmp_path)
+    for steps in (20, 30):
+        with pytest.raises(DataError, match=f"30 steps .* larger budget than max_steps={steps}"):
+            train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=steps), seed=0, checkpoint=tmp_path, resume=True)
+    (tmp_path / WARM).unlink()
+    with pytest.raises(DataError, match="max_steps was 40, now 80"):
+        train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=80), seed=0, checkpoint=tmp_path, resume=True)
+
+
+def test_a_state_before_another_cool_down_is_not_taken(tmp_path: Path) -> None:
+    train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=40), seed=1, checkpoint=tmp_path)
+    other = (tmp_path / WARM).read_bytes()
+    train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=40), seed=0, checkpoint=tmp_path)
+    (tmp_path / WARM).write_bytes(other)
+    with pytest.raises(DataError, match="max_steps was 40, now 80"):
+        train(Gaussian(), TRAIN, HELD_OUT, Plan(max_steps=80), seed=0, checkpoint=tmp_path, resume=True)
+
+
+def test_a_fit_that_ended_by_itself_stays_as_it_is_with_any_budget(tmp_path: Path) -> None:
+    def settled(steps: int | None) -> TrainingRecord:
+        plan = Plan(max_steps=steps, validate_every=5, patience=2, tolerance=0.5)
+        return train(Gaussian(), TRAIN, HELD_OUT, plan, seed=0, checkpoint=tmp_path, resume=True)
+
+    first = settled(10_000)
+    assert first.stopped == "plateau"
+    assert settled(20_000) == settled(None) == first
 
 
 def in_a_process(script: str, *arguments: str) -> dict[str, object]:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import likewise
 from likewise.board import leaderboard
-from likewise.board.budget import share
-from likewise.board.contestants import Contestant, contestants
+from likewise.board.budget import Purse
+from likewise.board.contestants import Contestant, contestants, settings_of
 from likewise.board.division import Division, divide
 from likewise.board.folder import Folder
 from likewise.board.ranking import RULE
 from likewise.board.references import REFERENCES, reference
 from likewise.board.results import Result
-from likewise.board.trial import Outcome, Terms, failed, named, settings_of, try_contestant, try_reference
+from likewise.board.rounds import Failures, shorten
+from likewise.board.trial import Outcome, Terms, failed, named, try_contestant, try_reference
 from likewise.board.watching import Lines, Watcher
 from likewise.domains.table import Table
 from likewise.domains.table.sources import Source
@@ -44,7 +45,8 @@ class Comparison:
     ----------
     rows : list of dict
         One a model, the best first, then those that failed, then the reference rows `real`, `independent` and `copy`;
-        every figure with its interval (`_low`, `_high`), None where there is none, and `reasons` that say why.
+        every figure with its interval (`_low`, `_high`), None where there is none, and `reasons` that say why;
+        `stopped` says why a fit was ended early, `hearings` what it had reached before.
     models : dict
         Name -> fitted model.
     failures : dict
@@ -103,6 +105,7 @@ def compare(
     *,
     families: Iterable[Any] | Mapping[str, Any] | str | None = None,
     max_time: float | str | None = None,
+    max_steps: int | None = None,
     holdout: Any = 0.2,
     target: str | None = None,
     samples: Mapping[str, Any] | None = None,
@@ -128,7 +131,12 @@ def compare(
         Anything with `fit(records)` and `sample(n)` may take part.
     max_time : seconds, or a text such as "10m"
         For all fits together, shared equally; a family that ends early leaves its time to the others. Judging comes on
-        top of it.
+        top of it. Where there are at least four families that learn step by step, all are first given a part of their
+        share; one that lies far behind the better half, no longer learns, and would stay behind if it went on to
+        improve as it does, is stopped, and the others have the rest.
+    max_steps : int, optional
+        Steps of gradient descent of each fit, instead of a time. Those of families that are stopped go to the others.
+        On one machine the board is then a function of records, settings and seed.
     holdout : float in (0, 1), or records
         The share that is held out, or records to be held out.
     target : str, optional
@@ -173,6 +181,7 @@ def compare(
         records,
         families=families,
         max_time=max_time,
+        max_steps=max_steps,
         holdout=holdout,
         target=target,
         samples=samples,
@@ -191,6 +200,7 @@ def run(
     *,
     families: Iterable[Any] | Mapping[str, Any] | str | None,
     max_time: float | str | None,
+    max_steps: int | None,
     holdout: Any,
     target: str | None,
     samples: Mapping[str, Any] | None,
@@ -206,6 +216,9 @@ def run(
     start = time.perf_counter()
     seed = seed_from(random_state)
     total = None if max_time is None else seconds(max_time)
+    steps = None if max_steps is None else check_positive("max_steps", max_steps)
+    if total is not None and steps is not None:
+        raise DataError("A comparison has one budget: give max_time or max_steps, not both.")
     division = divide(records, holdout, seed, domain)
     given = {name: _checked(division, one) for name, one in (samples or {}).items()}
     taking_part = contestants(families, given, seed=seed, device=device, domain=division.unfitted)
@@ -223,13 +236,15 @@ def run(
         "data": division.digest[:16],
         "seed": seed,
         "time": total,
+        "steps": steps,
         "target": target,
         "rows": terms.rows,
     }
     place.claim(made_of, overwrite=overwrite)
+    purse = _purse(taking_part, total, steps)
     watcher.begin([*REFERENCES, *(one.title for one in taking_part)])
     try:
-        outcomes = [*_references(terms, place, watcher), *_trials(taking_part, terms, place, total, watcher)]
+        outcomes = [*_references(terms, place, watcher), *_trials(taking_part, terms, place, purse, watcher)]
     finally:
         watcher.end()
     results = [one.result for one in outcomes]
@@ -246,6 +261,14 @@ def run(
     )
     place.finish(comparison.to_json())
     return comparison
+
+
+def _purse(taking_part: Sequence[Contestant], total: float | None, steps: int | None) -> Purse:
+    """Seconds for all fits together; or steps, of which fits that no steps are made of take none."""
+    if steps is None:
+        return Purse(total, "max_time", [one.name for one in taking_part if one.samples is None])
+    limited = [one.name for one in taking_part if one.limited]
+    return Purse(steps * len(limited), "max_steps", limited)
 
 
 def _checked(division: Division, samples: Any) -> Source:
@@ -272,29 +295,36 @@ def _references(terms: Terms, folder: Folder, watcher: Watcher) -> list[Outcome]
 
 
 def _trials(
-    taking_part: Sequence[Contestant], terms: Terms, folder: Folder, total: float | None, watcher: Watcher
+    taking_part: Sequence[Contestant], terms: Terms, folder: Folder, purse: Purse, watcher: Watcher
 ) -> list[Outcome]:
-    """Each contestant in turn; an error of one is its own."""
-    outcomes: list[Outcome] = []
-    spent: list[float] = []
-    waiting = sum(one.samples is None for one in taking_part)
-    for one in taking_part:
+    """Each contestant in turn; an error of one is its own.
+
+    Those that a budget cuts short come last, when it is known what the others have left to them.
+    """
+
+    failures: Failures = {}
+
+    def tried(one: Contestant) -> Outcome:
         found = _finished(one, terms, folder)
+        again = found is not None
         if found is None:
-            budget, start = share(total, spent, waiting) if one.samples is None else None, time.perf_counter()
+            start = time.perf_counter()
             try:
-                found = try_contestant(one, terms, folder, budget, watcher)
+                if one.name in failures:
+                    raise failures[one.name].error
+                found = try_contestant(one, terms, folder, purse.share(one.name), purse.unit, watcher)
             except Exception as error:
-                found = failed(one, error, terms.division, time.perf_counter() - start)
+                before = failures[one.name].seconds if one.name in failures else 0.0
+                found = failed(one, error, terms.division, before + time.perf_counter() - start)
             folder.keep_row(one.name, found.result.to_json())
-            watcher.done(found.result.figures())
-        else:
-            watcher.done(found.result.figures(), again=True)
-        if one.samples is None:
-            waiting -= 1
-            spent.append(found.result.fit_seconds or 0.0)
-        outcomes.append(found)
-    return outcomes
+        watcher.done(found.result.figures(), again=again)
+        purse.settle(one.name, found.result.taken(purse.unit))
+        return found
+
+    limited = [one for one in taking_part if one.limited]
+    outcomes = [tried(one) for one in taking_part if not one.limited]
+    failures |= shorten(limited, terms, folder, purse, watcher)
+    return outcomes + [tried(one) for one in limited]
 
 
 def _finished(one: Contestant, terms: Terms, folder: Folder) -> Outcome | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from typing import Any
 
 from sklearn.base import clone
 
+from likewise.board.division import Division
 from likewise.board.references import REFERENCES
 from likewise.board.titles import title
 from likewise.domains.table import Table
 from likewise.errors import DataError
+from likewise.estimators.files import CIRCUMSTANCES
 from likewise.estimators.generative import Generative
 from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 from likewise.families.family import ClosedFormLearner
@@ -54,6 +57,11 @@ class Contestant:
         return isinstance(self.estimator, Generative)
 
     @property
+    def limited(self) -> bool:
+        """Whether it learns step by step, so that a budget can cut its fit short, and a larger one go on with it."""
+        return self.ours and not self.closed_form
+
+    @property
     def closed_form(self) -> bool:
         """Whether it learns in one pass, which no budget cuts short."""
         return self.family in ESTIMATORS and issubclass(family_class(self.family), ClosedFormLearner)
@@ -89,7 +97,7 @@ def contestants(
             )
         if names.count(name) > 1 or titles.count(shown) > 1:
             raise DataError(f"Two models are called {shown!r}: give them names, as in families={{'mine': model}}.")
-    return tuple(sorted(found, key=lambda one: (one.samples is None, not one.closed_form)))
+    return tuple(sorted(found, key=lambda one: (one.samples is None, one.limited)))
 
 
 def _contestant(name: str | None, wanted: Any, seed: int, device: str, domain: Table) -> Contestant:
@@ -108,3 +116,19 @@ def _contestant(name: str | None, wanted: Any, seed: int, device: str, domain: T
     if hasattr(wanted, "fit") and hasattr(wanted, "sample"):
         return Contestant(type(wanted).__name__ if name is None else name, EXTERNAL, copy.deepcopy(wanted))
     raise DataError(f"{wanted!r} cannot take part: expected the name of a family, or an object with fit and sample.")
+
+
+def settings_of(contestant: Contestant, division: Division) -> Mapping[str, str]:
+    """What a contestant is made with, as texts: a row that was made with something else is not its own."""
+    if contestant.samples is not None:
+        source = division.domain.read(contestant.samples)
+        digest = hashlib.sha256()
+        for vector in source.vectors:
+            digest.update(vector.data.tobytes() + vector.missing.tobytes() + repr(vector.levels).encode())
+        return {"samples": digest.hexdigest()[:16]}
+    kind = type(contestant.estimator)
+    if contestant.family == EXTERNAL and not hasattr(contestant.estimator, "get_params"):
+        return {"class": kind.__qualname__}
+    parameters = contestant.estimator.get_params(deep=False)
+    left_out = {*CIRCUMSTANCES, "max_time"} if contestant.ours else set()
+    return {name: repr(value) for name, value in sorted(parameters.items()) if name not in left_out}

@@ -5,6 +5,7 @@ rows/MODEL.json          a row, with all that stands behind it
 models/MODEL.safetensors the fitted model, and MODEL.json, what its fit took
 samples/MODEL.parquet    the records that were judged
 checkpoints/MODEL/       of a fit under way
+rounds/MODEL/            what a fit had reached after parts of its budget
 report.html
 """
 
@@ -20,13 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from likewise.atomic import atomic_path
+from likewise.board.halving import Hearing
 from likewise.domains.table.sources import Source
 from likewise.domains.table.vectors import Vector
 from likewise.errors import DataError
 
 FORMAT = 1
 BOARD = "comparison.json"
-PARTS = ("rows", "models", "samples", "checkpoints")
+PARTS = ("rows", "models", "samples", "checkpoints", "rounds")
 
 
 class Folder:
@@ -102,6 +104,7 @@ class Folder:
         """Removes everything of one model."""
         for path in (self.model(name), self.samples(name), self.path / f"rows/{name}.json", self._fit(name)):
             path.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "rounds" / name, ignore_errors=True)
         self._forget_checkpoint(name)
 
     def model(self, name: str) -> Path:
@@ -113,14 +116,36 @@ class Folder:
     def checkpoint(self, name: str) -> Path:
         return self.path / "checkpoints" / name
 
-    def limit(self, name: str, seconds: float | None) -> float | None:
-        """The seconds that a fit is given: those that it was given first, so that only the same fit is resumed."""
+    def limit(self, name: str, part: int, limit: float | None) -> float | None:
+        """The limit of a part of a fit: the one that it was given first, so that what was killed is resumed as it was.
+
+        Parts are counted from 1.
+        """
         (self.path / "checkpoints").mkdir(exist_ok=True)
         file = f"checkpoints/{name}.json"
-        if not list(self.checkpoint(name).glob("checkpoint-*.safetensors")):
-            self._write(file, {"seconds": seconds})
         found = self._stored(file)
-        return seconds if found is None else found["seconds"]
+        begun = found is not None and found.get("part") == part and "limit" in found
+        if found is None or not begun or not list(self.checkpoint(name).glob("checkpoint-*.safetensors")):
+            self._write(file, {"part": part, "limit": limit})
+            return limit
+        given: float | None = found["limit"]
+        return given
+
+    def hearings(self, name: str, settings: Mapping[str, str]) -> list[Hearing]:
+        """What a fit with these settings had reached after the parts of its budget that are over."""
+        found: list[Hearing] = []
+        while (stored := self._stored(f"rounds/{name}/{len(found) + 1}.json")) is not None:
+            try:
+                if stored["settings"] != dict(settings):
+                    break
+                found.append(Hearing.from_json(stored["hearing"]))
+            except (KeyError, TypeError):
+                break
+        return found
+
+    def keep_hearing(self, name: str, part: int, hearing: Hearing, settings: Mapping[str, str]) -> None:
+        (self.path / "rounds" / name).mkdir(parents=True, exist_ok=True)
+        self._write(f"rounds/{name}/{part}.json", {"settings": dict(settings), "hearing": hearing.to_json()})
 
     def fitted(self, name: str) -> dict[str, Any] | None:
         """What is known of a fit that is finished and whose model is saved; None where there is none."""

@@ -66,6 +66,7 @@ def _row(result: Result, found: Standing | None, words: str) -> dict[str, Any]:
         ending = "" if end == "value" else f"_{end}"
         row |= {f"fidelity{ending}": level, f"score{ending}": left}
     row |= {name: None if found is None else getattr(found, name) for name in factors}
+    words = f"{words}; {result.stopped}" if result.stopped else words
     row |= {"verdict": words, "reasons": told}
     if row["reason"] is None and row["log_likelihood"] is None and result.family != REFERENCE:
         row["reason"] = told.get("log_likelihood")
@@ -79,7 +80,8 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     facts = [{name: row.get(name) for name in ("model", "rank", "family", "status", "density")} for row in rows]
     for fact, row in zip(facts, rows, strict=True):
         fact |= {f"{name} (lower)" if name in LOWER else name: row.get(name) for name in SHOWN}
-        fact["log_likelihood_kind"], fact["verdict"] = row.get("log_likelihood_kind"), row["verdict"]
+        fact["log_likelihood_kind"] = row.get("log_likelihood_kind")
+        fact["stopped"], fact["verdict"] = row.get("stopped"), row["verdict"]
     made = pd.DataFrame(facts).set_index("model")
     made["rank"] = made["rank"].astype("Int64")
     return made
@@ -88,6 +90,9 @@ def frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 # ------------------------------------------------------------------------------------------------------------- as text
 
 HEADS = ("#", "model", "score", "real?", "shape", "pairs", "closer", "copy", "nats", "fit")
+STOPPED = "†"
+"""Behind the time of a fit that was stopped for the sake of others."""
+
 NAME = 16
 """Letters of a name beyond which it is cut."""
 
@@ -96,7 +101,7 @@ LEGEND = (
     "score ranks: real? times what strays, gaps and copies leave of it. real?: two-sample test against held-out or "
     "training records, whichever is harder; 1 cannot be told apart. shape, pairs: errors of columns and of pairs, 0 is "
     "best. closer: share closer to training than to held-out records, 50% is honest. nats: log-likelihood of a "
-    "held-out record (≥ a bound, ~ an estimate)."
+    "held-out record (≥ a bound, ~ an estimate). fit: † was stopped early, for the sake of the others."
 )
 
 
@@ -116,7 +121,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
         _share(row["closer_to_train"]),
         _share(row["exact_copies"]),
         _nats(row),
-        DASH if row["fit_seconds"] is None else clock(row["fit_seconds"]),
+        DASH if row["fit_seconds"] is None else clock(row["fit_seconds"]) + (STOPPED if row.get("stopped") else ""),
     ]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from likewise.board.budget import Unit
 from likewise.metrics.interval import Interval
 from likewise.metrics.panel import Panel
 from likewise.metrics.support import Support
@@ -53,6 +54,9 @@ class Result:
     settings : name -> text
         What it was made with.
     training : how its fit went, as JSON data; empty where nothing was fitted here
+    stopped : str
+        Why its fit was ended to leave the rest of its budget to others; "" where it was not.
+    hearings : what it had reached after parts of its budget, as JSON data
     """
 
     name: str
@@ -71,6 +75,12 @@ class Result:
     path: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    stopped: str = ""
+    hearings: Sequence[Mapping[str, Any]] = ()
+
+    def taken(self, unit: Unit) -> float:
+        """What its fit took of a budget."""
+        return float((self.fit_seconds if unit == "max_time" else self.training.get("steps")) or 0.0)
 
     def to_json(self) -> dict[str, Any]:
         """JSON data, whole enough for a comparison to go on from."""
@@ -102,6 +112,8 @@ class Result:
             "family": self.family,
             "status": self.status,
             "reason": self.reason or None,
+            "stopped": self.stopped or None,
+            "hearings": [dict(one) for one in self.hearings],
             "density": self.likelihood.kind,
         }
         for name, interval in every.figures().items():
@@ -132,5 +144,5 @@ class Result:
 
 _PLAIN = (
     "name", "family", "status", "reason", "reasons", "fit_seconds", "sample_seconds", "parameters", "drawn", "path",
-    "settings", "training",
+    "settings", "training", "stopped", "hearings",
 )  # fmt: skip

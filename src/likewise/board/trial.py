@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from likewise.board.contestants import EXTERNAL, Contestant
+from likewise.board.budget import Unit
+from likewise.board.contestants import Contestant, settings_of
 from likewise.board.division import Division
+from likewise.board.fitting import finish
 from likewise.board.folder import Folder
 from likewise.board.ranking import hardest
 from likewise.board.references import REAL, Reference, other_halves
 from likewise.board.results import REFERENCE, Likelihood, Result
 from likewise.board.seeds import seed_for
 from likewise.board.watching import Watcher
-from likewise.domains.table.sources import Source, write
-from likewise.engine.plan import seconds
+from likewise.domains.table.sources import Source
 from likewise.errors import DataError, NotSupported
-from likewise.estimators.files import CIRCUMSTANCES, load
 from likewise.metrics.interval import Interval
 from likewise.metrics.panel import Panel, evaluate
 from likewise.metrics.support import Support, support
@@ -63,13 +62,15 @@ class Outcome:
 # ------------------------------------------------------------------------------------------------------------- measures
 
 
-def measure(terms: Terms, generated: Source, held_out: Source) -> tuple[Panel, Support]:
-    """Everything the metrics say about generated records."""
+def measure(
+    terms: Terms, generated: Source, held_out: Source, parts: Collection[str] | None = None
+) -> tuple[Panel, Support]:
+    """Everything the metrics say about generated records, or these parts of it."""
     division = terms.division
     held_out = some(held_out, terms.rows, division.seed)
     training = division.training
     features, seed = division.features, seed_for(division.seed, "metrics")
-    panel = evaluate(generated, training, held_out, features, target=terms.target, seed=seed)
+    panel = evaluate(generated, training, held_out, features, target=terms.target, seed=seed, parts=parts)
     found = support(generated, training, held_out, features, seed=seed)
     return panel, found
 
@@ -133,13 +134,14 @@ def _averaged(panel: Panel, terms: Terms) -> Panel:
 
 
 def try_contestant(
-    contestant: Contestant, terms: Terms, folder: Folder, budget: float | None, watcher: Watcher
+    contestant: Contestant, terms: Terms, folder: Folder, budget: float | None, unit: Unit, watcher: Watcher
 ) -> Outcome:
     """Fits, samples and measures; whatever is finished is kept in the folder on the way."""
     name, division = contestant.name, terms.division
-    model, fit_seconds, sample_seconds = None, None, None
+    model, fit, sample_seconds = None, None, None
     if contestant.samples is None:
-        model, fit_seconds = _fitted(contestant, terms, folder, budget, watcher)
+        fit = finish(contestant, division, folder, budget, unit, watcher)
+        model = fit.model
         watcher.stage(contestant.title, "sampling")
         start = perf_counter()
         drawn = draw(model, terms.size, seed_for(division.seed, "sample", name))
@@ -174,7 +176,9 @@ def try_contestant(
         likelihood=likelihood,
         borrowed=borrowed,
         reasons=reasons,
-        fit_seconds=fit_seconds,
+        fit_seconds=None if fit is None else fit.seconds,
+        stopped="" if fit is None else fit.stopped,
+        hearings=() if fit is None else tuple(one.told() for one in fit.hearings),
         sample_seconds=sample_seconds,
         parameters=parameters(model) if contestant.ours else None,
         drawn=len(generated),
@@ -183,34 +187,6 @@ def try_contestant(
         training=dict(model.training_record_) if model is not None and contestant.ours else {},
     )
     return Outcome(result, model, generated)
-
-
-def _fitted(
-    contestant: Contestant, terms: Terms, folder: Folder, budget: float | None, watcher: Watcher
-) -> tuple[Any, float]:
-    """The fitted model, and the seconds that its fit took over all runs."""
-    name, division = contestant.name, terms.division
-    model = contestant.estimator
-    found = folder.fitted(name) if contestant.ours else None
-    if found is not None:
-        return load(folder.model(name)), float(found["fit_seconds"])
-    if not contestant.ours:
-        watcher.stage(contestant.title, "fitting")
-        start = perf_counter()
-        fitted = model.fit(write(division.training.memory, division.training.vectors))
-        return (model if fitted is None else fitted), perf_counter() - start
-    limits = [seconds(limit) for limit in (budget, model.max_time) if limit is not None]
-    limit = folder.limit(name, min(limits) if limits else None)
-    watcher.stage(contestant.title, "fitting", limit)
-    checkpoint = folder.checkpoint(name)
-    model.set_params(max_time=limit, checkpoint=checkpoint, resume=True)
-    start = perf_counter()
-    model.fit(division.training)
-    taken = max(perf_counter() - start, float(model.training_record_.get("seconds") or 0.0))
-    model.set_params(checkpoint=None, resume=False)
-    model.save(folder.model(name))
-    folder.keep_fit(name, {"fit_seconds": taken})
-    return model, taken
 
 
 def draw(model: Any, size: int, seed: int) -> Any:
@@ -274,19 +250,3 @@ def failed(contestant: Contestant, error: BaseException, division: Division, tak
             settings=settings_of(contestant, division),
         )
     )
-
-
-def settings_of(contestant: Contestant, division: Division) -> Mapping[str, str]:
-    """What a contestant is made with, as texts: a row that was made with something else is not its own."""
-    if contestant.samples is not None:
-        source = division.domain.read(contestant.samples)
-        digest = hashlib.sha256()
-        for vector in source.vectors:
-            digest.update(vector.data.tobytes() + vector.missing.tobytes() + repr(vector.levels).encode())
-        return {"samples": digest.hexdigest()[:16]}
-    kind = type(contestant.estimator)
-    if contestant.family == EXTERNAL and not hasattr(contestant.estimator, "get_params"):
-        return {"class": kind.__qualname__}
-    parameters = contestant.estimator.get_params(deep=False)
-    left_out = {*CIRCUMSTANCES, "max_time"} if contestant.ours else set()
-    return {name: repr(value) for name, value in sorted(parameters.items()) if name not in left_out}

@@ -18,6 +18,12 @@ class Watcher:
     def stage(self, title: str, stage: str, budget: float | None = None) -> None:
         """A row enters a stage: "fitting" (with its seconds, where limited), "sampling" or "measuring"."""
 
+    def heard(self, title: str, found: Mapping[str, Any]) -> None:
+        """A fit was judged after a part of its budget: see `Hearing.told`."""
+
+    def stopped(self, title: str, why: str) -> None:
+        """A fit goes on no longer, to leave the rest of its budget to others."""
+
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
         """A row is finished; `again` where it was found finished."""
 
@@ -30,6 +36,14 @@ class Lines(Watcher):
 
     def stage(self, title: str, stage: str, budget: float | None = None) -> None:
         self._say(f"{title}: {stage}" + (f" for at most {budget:.0f} s" if budget is not None else ""))
+
+    def heard(self, title: str, found: Mapping[str, Any]) -> None:
+        score = found["score"]
+        told = "no score" if score is None else f"a score of {score:.2f}"
+        self._say(f"{title}: {told} after {found['steps']:,} steps, {found['seconds']:.0f} s")
+
+    def stopped(self, title: str, why: str) -> None:
+        self._say(f"{title}: {why}")
 
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
         if row["status"] == "failed":

@@ -40,6 +40,10 @@ def compare(
         str | None,
         typer.Option(metavar="90s|5m|1h30m", help="For all fits together; judging the models comes on top of it."),
     ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of each fit, instead of a time: scores then come out the same again."),
+    ] = None,
     holdout: Holdout = "0.2",
     target: Target = None,
     samples: Annotated[
@@ -62,7 +66,8 @@ def compare(
     Prints a leaderboard; models, samples and an HTML report are kept in a folder. Three reference rows say what the
     figures mean: fresh real records, independent columns, and a copy of the training data. Killed or interrupted, the
     same command goes on where it was; finished models are not fitted again. With --force, a comparison of something
-    else in the folder is replaced.
+    else in the folder is replaced. Of many families, those that are far behind after a part of their budget are stopped
+    early, and the others have the rest of it.
     """
     out = Path(f"{Path(data).stem}-comparison") if out is None else out
     if not out.parent.is_dir():
@@ -80,6 +85,7 @@ def compare(
             data,
             families=None if families is None else [name.strip() for name in families.split(",")],
             max_time=time,
+            max_steps=max_steps,
             holdout=share_or_file(holdout),
             target=target,
             samples=given,

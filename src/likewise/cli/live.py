@@ -41,6 +41,13 @@ class Live(Watcher):
     def stage(self, title: str, stage: str, budget: float | None = None) -> None:
         self._at = (title, stage, budget, time.perf_counter())
 
+    def heard(self, title: str, found: Mapping[str, Any]) -> None:
+        score = "no score" if found["score"] is None else f"score {found['score']:.2f}"
+        self._at, self._told[title] = None, Text(f"{score} after {clock(found['seconds'])}, waiting", style="dim")
+
+    def stopped(self, title: str, why: str) -> None:
+        self._at, self._told[title] = None, Text(why, style="yellow", overflow="ellipsis", no_wrap=True)
+
     def done(self, row: Mapping[str, Any], again: bool = False) -> None:
         self._at, title = None, row_title(row)
         if row["status"] == "failed":
@@ -49,6 +56,7 @@ class Live(Watcher):
         score = row["c2st_heldout"]
         taken = "" if row["fit_seconds"] is None else f", fitted in {clock(row['fit_seconds'])}"
         words = "done" if score is None else f"two-sample score {score:.2f}"
+        taken += ", stopped early" if row.get("stopped") else ""
         self._told[title] = Text(f"{words}{taken}{' (as before)' if again else ''}", style="green")
 
     def end(self) -> None:

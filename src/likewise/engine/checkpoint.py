@@ -1,4 +1,8 @@
-"""Checkpoints: everything a fit needs to go on, in files that are whole or absent, of which two are kept."""
+"""Checkpoints: everything a fit needs to go on, in files that are whole or absent.
+
+The newest two are kept, and beside them the state before the cool-down that a budget asked for: from there the fit goes
+on as if it had been given a larger budget at once.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,10 @@ from likewise.events import Batch
 
 FORMAT = 1
 KEPT = 2
+WARM = "before-cooling.safetensors"
+BUDGET = ("max_time", "max_steps")
+"""The settings of a plan with which a fit may go on that are not those it began with."""
+
 _NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
 
 Found = tuple[dict[str, Any], dict[str, Tensor]]
@@ -39,7 +47,7 @@ class Checkpoints:
     folder : Path
         Created when needed.
     fingerprint : JSON data
-        What the fit is made of. Only a fit made of the same may go on from here.
+        What the fit is made of. Only a fit made of the same may go on from here, but for its `BUDGET`.
     seconds, steps : float or None, int or None
         A checkpoint is due when either has passed since the last.
     """
@@ -65,23 +73,32 @@ class Checkpoints:
 
     def write(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
         """A new checkpoint, of the state after `step`; then only the newest two remain."""
-        held = {name: part.detach().cpu().contiguous() for name, part in tensors.items()}
-        text = json.dumps({"format": FORMAT, "fingerprint": self.fingerprint, **header})
         existing = self._files()
         number = _number(existing[-1]) + 1 if existing else 1
         final = self.folder / f"checkpoint-{number:08d}.safetensors"
-        with atomic_path(final) as temporary:
-            save_file(held, temporary, {"header": text, "sha256": _digest(text, held)})
+        self._save(final, header, tensors)
         for old in self._files()[:-KEPT]:
             old.unlink(missing_ok=True)
         # A process that was killed while writing leaves its unfinished file behind.
-        for partial in self.folder.glob(".checkpoint-*.partial.safetensors"):
+        for partial in self.folder.glob(".*.partial.safetensors"):
             partial.unlink(missing_ok=True)
         self._time, self._step = time.perf_counter(), step
         return final
 
+    def keep_warm(self, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Keeps the state before the learning rate begins to fall."""
+        self._save(self.folder / WARM, header, tensors)
+
+    def _save(self, final: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        held = {name: part.detach().cpu().contiguous() for name, part in tensors.items()}
+        text = json.dumps({"format": FORMAT, "fingerprint": self.fingerprint, **header})
+        with atomic_path(final) as temporary:
+            save_file(held, temporary, {"header": text, "sha256": _digest(text, held)})
+
     def newest(self) -> Found | None:
         """Header and tensors of the newest checkpoint that is sound; None where there is none at all.
+
+        For a fit with another budget it is the newest of a rate that no budget has yet made fall.
 
         Raises
         ------
@@ -97,22 +114,44 @@ class Checkpoints:
             except ModelFileError as error:
                 warnings.warn(f"{error} Going on from the one before.", stacklevel=2)
                 continue
-            self._compare(header["fingerprint"])
+            if set(self.differing(header)) - set(BUDGET):
+                raise self._another(header)
+            if self.differing(header) and _cooled(header):
+                header, tensors = self._before_cooling(header)
             self._step = header["standing"]["step"]
             return header, tensors
         if files:
             raise ModelFileError(f"No checkpoint in {str(self.folder)!r} can be read: remove the folder to start anew.")
         return None
 
-    def _compare(self, stored: dict[str, Any]) -> None:
+    def differing(self, header: Mapping[str, Any]) -> list[str]:
+        """What the fit of a checkpoint was made of that is not so now."""
+        stored = header["fingerprint"]
         names = sorted(stored.keys() | self.fingerprint.keys())
-        differing = [name for name in names if stored.get(name) != self.fingerprint.get(name)]
-        if differing:
-            told = "; ".join(f"{name} was {stored.get(name)}, now {self.fingerprint.get(name)}" for name in differing)
-            raise DataError(f"The checkpoint in {str(self.folder)!r} belongs to another fit: {told}.")
+        return [name for name in names if stored.get(name) != self.fingerprint.get(name)]
+
+    def _before_cooling(self, later: Mapping[str, Any]) -> Found:
+        try:
+            header, tensors = _read(self.folder / WARM)
+        except ModelFileError:
+            raise self._another(later) from None
+        if set(self.differing(header)) - set(BUDGET):
+            raise self._another(later)
+        return header, tensors
+
+    def _another(self, header: Mapping[str, Any]) -> DataError:
+        stored, names = header["fingerprint"], self.differing(header)
+        told = "; ".join(f"{name} was {stored.get(name)}, now {self.fingerprint.get(name)}" for name in names)
+        return DataError(f"The checkpoint in {str(self.folder)!r} belongs to another fit: {told}.")
 
     def _files(self) -> list[Path]:
         return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _cooled(header: Mapping[str, Any]) -> bool:
+    """Whether a budget has made the learning rate fall; a plateau does so with any budget."""
+    cooling = header["standing"]["cooling"]
+    return cooling is not None and not cooling["early"]
 
 
 def _number(path: Path) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from likewise.engine.checkpoint import Checkpoints, fingerprint
 from likewise.engine.device import Precision, choose_device, choose_precision, stopwatch, trainable_copy
 from likewise.engine.learner import Learner, Observer
-from likewise.engine.moving import Average, Moving, Seat
+from likewise.engine.moving import Average, Moving, Seat, Tensors
 from likewise.engine.plan import Plan
 from likewise.engine.processes import Processes
 from likewise.engine.progress import Progress
@@ -64,14 +64,15 @@ def train(
     checkpoint : Path or None
         A folder. Interrupting the fit (SIGINT) also leaves a checkpoint there.
     resume : bool
-        Goes on from the newest checkpoint in the folder, if there is one.
+        Goes on from the newest checkpoint in the folder, if there is one. With another budget than before, the fit goes
+        on from where the old one had not yet made the learning rate fall, as if it had had the new one all along.
     progress, log
         A line for a person, and a file that gets one line of JSON an event.
 
     Raises
     ------
     DataError
-        When there is nothing to learn from, or the checkpoint belongs to another fit.
+        When there is nothing to learn from, the checkpoint belongs to another fit, or another budget is used up there.
     ModelFileError
         When there are checkpoints to resume from, but none that can be read.
     TrainingDiverged
@@ -125,6 +126,8 @@ def train(
         standing = Standing()
         if found is not None:
             standing = Standing.from_json(found[0]["standing"])
+            if keeper is not None and keeper.differing(found[0]):
+                standing.extend(plan)
             moving.unpack(found[1])
             if processes.rank > 0:
                 moving.noise = _generator(device, seed, "noise", processes.rank, standing.step)
@@ -142,6 +145,10 @@ def train(
             plan=vars(plan),
         )
 
+        def everything() -> tuple[dict[str, Any], Tensors]:
+            header = {"standing": standing.to_json(), "precision": vars(precision)}
+            return header, moving.pack(standing.good_step == standing.step)
+
         # ---- the loop
         # Looking at a loss makes an accelerator wait, so there it is done rarely.
         look_every = 1 if device.type == "cpu" else 8
@@ -150,6 +157,8 @@ def train(
         while standing.stopped is None:
             # One step: every player takes its turn.
             if standing.cooling is None and (cooling := due(plan, standing.step, standing.elapsed)) is not None:
+                if keeper is not None and processes.rank == 0:
+                    keeper.keep_warm(*everything())
                 standing.cool(cooling)
             rate = standing.scale * factor(plan, standing.step, standing.elapsed, standing.cooling)
             for seat in seats:
@@ -219,8 +228,7 @@ def train(
             line.show(plan, standing, speed, force=standing.stopped is not None)
             saving = keeper is not None and (keeper.due(standing.step) or stopping or standing.stopped is not None)
             if keeper is not None and saving and processes.rank == 0:
-                header = {"standing": standing.to_json(), "precision": vars(precision)}
-                keeper.write(standing.step, header, moving.pack(standing.good_step == standing.step))
+                keeper.write(standing.step, *everything())
             if stopping:
                 journal.write("interrupted", step=standing.step, seconds=standing.elapsed)
                 raise KeyboardInterrupt

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from likewise.engine.plan import Plan
 from likewise.engine.record import Point
-from likewise.engine.schedule import Cooling
+from likewise.engine.schedule import Cooling, finished
+from likewise.errors import DataError
 
 
 @dataclass
@@ -104,6 +106,16 @@ class Standing:
     def cool(self, cooling: Cooling) -> None:
         """Begins a cool-down, in which improvement is measured anew."""
         self.cooling, self.reference, self.stale = cooling, math.inf, 0
+
+    def extend(self, plan: Plan) -> None:
+        """Goes on with another budget; DataError where that is used up, so that weights would never be cooled."""
+        if self.stopped in ("max_steps", "max_time"):
+            self.stopped = None
+        if self.stopped is None and finished(plan, self.step, self.elapsed, None) is not None:
+            raise DataError(
+                f"The fit has gone on for {self.step:,} steps and {self.elapsed:.1f} seconds, and can go on only with "
+                f"a larger budget than max_steps={plan.max_steps}, max_time={plan.max_time}."
+            )
 
     def note(self, remarks: Sequence[str]) -> list[str]:
         """Takes up what a family remarked at this step; gives what it had not said before."""

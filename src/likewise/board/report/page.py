@@ -48,6 +48,7 @@ def render(data: ReportData) -> str:
         board=sections.leaderboard(data),
         everything=sections.board(data, None, "all"),
         times=sections.times(data),
+        rounds=sections.rounds(data),
         marginals=sections.marginals(data, real),
         mirrored=names,
         mirrors=mirrors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -16,9 +17,9 @@ from likewise.board.report.dependence import associations
 from likewise.board.report.drawing import INK, model_colour
 from likewise.board.report.latents import PROBES, effects_table, latent_map, probe_panel, rows_of
 from likewise.board.report.marginals import category_panel, numeric_panel
-from likewise.board.report.measures import HEADLINE, Cell, Measure, Notes, cell, plain, shown, value_of
+from likewise.board.report.measures import DASH, HEADLINE, Cell, Measure, Notes, cell, plain, shown, value_of
 from likewise.board.report.pairs import mirror, pair_panel
-from likewise.board.report.pareto import Mark, pareto
+from likewise.board.report.pareto import Mark, duration, pareto
 from likewise.board.report.scales import Ruled, Scale
 from likewise.board.report.wording import STOPPED, finding, sentence, title_of
 from likewise.metrics.features import Column
@@ -197,6 +198,45 @@ def pairings(report: ModelReport) -> list[Pairing]:
     return found
 
 
+@dataclass(frozen=True)
+class Rounds:
+    """What a model had reached after parts of its budget: (score, interval, time and steps) of each, and its end."""
+
+    model: str
+    colour: int
+    reached: Sequence[tuple[str, str, str]]
+    end: str
+
+    @property
+    def again(self) -> bool:
+        """Whether it was judged a second time."""
+        return len(self.reached) > 1
+
+
+def rounds(data: ReportData) -> list[Rounds]:
+    """Of each model that was judged on its way."""
+    found = []
+    for index, report in enumerate(data.models):
+        heard = report.row.get("hearings") or ()
+        if heard:
+            reached = [_reached(one) for one in heard]
+            why = report.row.get("stopped")
+            found.append(Rounds(report.name, index, reached, sentence(why or _went_on(report))))
+    return found
+
+
+def _reached(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    after = f"{duration(one['seconds'])}, {one['steps']:,} steps"
+    if one["score"] is None:
+        return DASH, "", after
+    return plain(one["score"]), f"{plain(one['score_low'])} to {plain(one['score_high'])}", after
+
+
+def _went_on(report: ModelReport) -> str:
+    how = "" if report.curve is None else STOPPED.get(report.curve.stopped, report.curve.stopped)
+    return "went on" + (f", and {how}" if how else "")
+
+
 def curves(data: ReportData) -> list[Figure]:
     """How each model that has a curve learned."""
     figures = []
@@ -204,7 +244,8 @@ def curves(data: ReportData) -> list[Figure]:
         curve = report.curve
         if curve is not None:
             drawing = learning(curve, model_colour(index), f"curve-{index}", report.name)
-            remark = sentence("; ".join([STOPPED.get(curve.stopped, curve.stopped), *curve.remarks]))
+            end = report.row.get("stopped") or STOPPED.get(curve.stopped, curve.stopped)
+            remark = sentence("; ".join([end, *curve.remarks]))
             figures.append(Figure(drawing, report.name, index, remark=remark))
     return figures
 
