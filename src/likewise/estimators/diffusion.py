@@ -75,7 +75,7 @@ class Diffusion(Generative):
     checkpoint : path or None
         A folder in which an interrupted fit leaves what it needs to go on.
     resume : bool
-        Whether to go on from there.
+        Whether to go on from there, with the same budget or a larger one.
     verbose : int
         0 is silent, 1 shows a line of progress in a terminal.
 

@@ -104,7 +104,7 @@ def families() -> tuple[FamilyCard, ...]:
     >>> [card.name for card in lw.families() if card.likelihood == "implicit"]
     ['gan']
     >>> [card.name for card in lw.families() if card.scores and card.encodes]
-    ['flow', 'vae']
+    ['diffusion', 'flow', 'vae']
     """
     cards = []
     for name in FAMILIES:
@@ -141,6 +141,6 @@ def estimators_with(protocol: type) -> tuple[str, ...]:
     Examples
     --------
     >>> estimators_with(Density)
-    ('Autoregressive', 'BayesianNetwork', 'Flow', 'VAE')
+    ('Autoregressive', 'BayesianNetwork', 'Diffusion', 'Flow', 'VAE')
     """
     return tuple(ESTIMATORS[name][1] for name in families_with(protocol))
