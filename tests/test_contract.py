@@ -16,6 +16,7 @@ from likewise.estimators import fitting
 from likewise.estimators.autoregressive import Autoregressive
 from likewise.estimators.bayesian_network import BayesianNetwork
 from likewise.estimators.checks import check_generative
+from likewise.estimators.energy import EnergyModel
 from likewise.estimators.family_checks import check_family
 from likewise.estimators.flow import Flow
 from likewise.estimators.gan import GAN
@@ -28,6 +29,7 @@ from likewise.mathematics.monotone import MonotoneMap
 FAST = {
     "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
     "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
+    "energy": EnergyModel(width=8, layers=1, bumps=4, candidates=4, moves=4, max_steps=6),
     "flow": Flow(blocks=1, width=8, layers=1, bins=4, bumps=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
     "vae": VAE(
@@ -46,6 +48,7 @@ FAST = {
 SETTINGS = {
     "autoregressive": {"width": 8, "hidden": 16, "layers": 1, "components": 3},
     "bayesian_network": {"structure": "chow_liu", "conditionals": "tables", "max_bins": 4},
+    "energy": {"width": 8, "layers": 1, "bumps": 4, "candidates": 4, "moves": 4},
     "flow": {
         "blocks": 1,
         "width": 8,

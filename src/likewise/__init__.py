@@ -24,6 +24,7 @@ _HOMES = {
     "BayesianNetwork": "likewise.estimators.bayesian_network",
     "Comparison": "likewise.board.comparison",
     "DataError": "likewise.errors",
+    "EnergyModel": "likewise.estimators.energy",
     "Flow": "likewise.estimators.flow",
     "GAN": "likewise.estimators.gan",
     "Generative": "likewise.estimators.generative",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from likewise.estimators.autoregressive import Autoregressive as Autoregressive
     from likewise.estimators.bayesian_network import BayesianNetwork as BayesianNetwork
     from likewise.estimators.checks import check_generative as check_generative
+    from likewise.estimators.energy import EnergyModel as EnergyModel
     from likewise.estimators.files import load as load
     from likewise.estimators.flow import Flow as Flow
     from likewise.estimators.gan import GAN as GAN

@@ -17,6 +17,7 @@ ESTIMATORS = MappingProxyType(
     {
         "autoregressive": ("likewise.estimators.autoregressive", "Autoregressive"),
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
+        "energy": ("likewise.estimators.energy", "EnergyModel"),
         "flow": ("likewise.estimators.flow", "Flow"),
         "gan": ("likewise.estimators.gan", "GAN"),
         "vae": ("likewise.estimators.vae", "VAE"),
@@ -39,6 +40,13 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "ancestral",
             "exact inference",
             "structure search and counting",
+        ),
+        "energy": (
+            "explicit",
+            "unnormalised, or an estimate by annealed importance",
+            "Markov chains from candidates of its base",
+            "importance, with effective sample size",
+            "noise contrast, contrastive divergence or score matching, by gradients",
         ),
         "flow": (
             "explicit",
@@ -133,6 +141,6 @@ def estimators_with(protocol: type) -> tuple[str, ...]:
     Examples
     --------
     >>> estimators_with(Density)
-    ('Autoregressive', 'BayesianNetwork', 'Flow', 'VAE')
+    ('Autoregressive', 'BayesianNetwork', 'EnergyModel', 'Flow', 'VAE')
     """
     return tuple(ESTIMATORS[name][1] for name in families_with(protocol))

@@ -9,10 +9,11 @@ from torch import nn
 from likewise.errors import NotSupported
 from likewise.events import Columns, Grid, Layout, Sequence
 from likewise.networks.dense import DenseCritic, DenseGenerator
+from likewise.networks.energy import DenseEnergy
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.records import RecordDecoder, RecordEncoder
 
-Role = Literal["causal", "generator", "critic", "encoder", "decoder"]
+Role = Literal["causal", "generator", "critic", "energy", "encoder", "decoder"]
 
 ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("causal", Columns): PrefixNetwork,
@@ -24,6 +25,9 @@ ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("critic", Columns): DenseCritic,
     ("critic", Grid): DenseCritic,
     ("critic", Sequence): DenseCritic,
+    ("energy", Columns): DenseEnergy,
+    ("energy", Grid): DenseEnergy,
+    ("energy", Sequence): DenseEnergy,
     ("encoder", Columns): RecordEncoder,
     ("encoder", Grid): RecordEncoder,
     ("encoder", Sequence): RecordEncoder,
