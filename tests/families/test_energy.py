@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 import likewise as lw
+from likewise.engine.loop import train
+from likewise.engine.plan import Plan
 from likewise.estimators import fitting
 from likewise.events import Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.energy.chains import Target
@@ -245,6 +248,11 @@ def test_a_tree_has_no_slopes_to_follow():
         lw.EnergyModel(objective="score_matching", base="tree", max_steps=1).fit(lw.datasets.load("iris"))
 
 
+def test_what_is_not_the_processor_is_refused_with_a_sentence():
+    with pytest.raises(lw.NotSupported, match="fitted on the processor"):
+        lw.EnergyModel(device="cuda", max_steps=1).fit(lw.datasets.load("iris"))
+
+
 OBJECTIVES = ["noise_contrastive", "contrastive_divergence", "score_matching", "sliced_score_matching"]
 
 
@@ -291,3 +299,25 @@ def test_a_fit_says_what_a_sample_costs():
     model = lw.EnergyModel(width=8, layers=1, candidates=5, moves=7, max_steps=30, random_state=0)
     remarks = model.fit(lw.datasets.load("iris")).training_record_["remarks"]
     assert any("5 candidates and 7 moves" in remark for remark in remarks)
+
+
+@pytest.mark.parametrize("objective", ["noise_contrastive", "contrastive_divergence"])
+def test_a_resumed_fit_is_the_fit_that_ran_through(objective, tmp_path):
+    """Chains, their step and the noise that was drawn and not used included."""
+    sizes = {"objective": objective, "width": 8, "layers": 1, "bumps": 4, "chains": 64, "chain_moves": 1}
+    batch = records(MIXED, 96)
+
+    def fit(folder, steps, resume=False):
+        family = fitting.build(EnergyFamily, MIXED, sizes, 0)
+        plan = Plan(max_steps=10, batch_size=32, device="cpu", checkpoint_steps=steps)
+        train(family, batch, batch, plan, seed=0, checkpoint=folder, resume=resume)
+        return family
+
+    whole = fit(tmp_path / "whole", 6)
+    cut = sorted((tmp_path / "whole").glob("*.safetensors"))
+    assert len(cut) > 1
+    (tmp_path / "cut").mkdir()
+    shutil.copy(cut[0], tmp_path / "cut" / cut[0].name)
+    resumed = fit(tmp_path / "cut", 6, resume=True)
+    for name, part in whole.state_dict().items():
+        assert torch.equal(part, resumed.state_dict()[name]), name

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from likewise.domains.domain import Domain
 from likewise.engine.plan import Plan
+from likewise.errors import NotSupported
 from likewise.estimators import scoring
 from likewise.estimators.generative import Generative
 from likewise.events import Scores
@@ -67,8 +68,8 @@ class EnergyModel(Generative):
     validation_fraction : float
         The share of the records that is held out to know when to stop.
     random_state : int, RandomState or None
-    device : "auto", "cpu", "cuda", "cuda:1" or "mps"
-        Where the fit is computed; scores and samples are computed on the processor.
+    device : "auto" or "cpu"
+        Both are the processor, where records of the base are drawn; NotSupported for others.
     domain : Domain or None
         The schema, such as `Table(kinds=...)`; None infers it.
     checkpoint : path or None
@@ -159,7 +160,12 @@ class EnergyModel(Generative):
         return self._named_alike()
 
     def _plan(self) -> Plan:
-        return replace(super()._plan(), batch_size=self.batch_size, patience=self.patience)
+        if self.device not in ("auto", "cpu"):
+            raise NotSupported(
+                f"An energy-based model is fitted on the processor, where records of its base are drawn, not on "
+                f"{self.device!r}: leave device='auto', or use a family that learns elsewhere, such as Flow."
+            )
+        return replace(super()._plan(), device="cpu", batch_size=self.batch_size, patience=self.patience)
 
     @property
     def log_partition_(self) -> float:

@@ -171,10 +171,8 @@ class Tree(Base):
         return self.model.network
 
     def prepare(self, train: Batch) -> None:
-        device = train.codes.device
         self.model = self._family(None)
-        self.model.fit_closed_form(train.to("cpu", torch.float64), train.rows(slice(0, 0)).to("cpu"), 0)
-        self.model.to(device)
+        self.model.fit_closed_form(train.to(dtype=torch.float64), train.rows(slice(0, 0)), 0)
         self._tables = []
 
     def sample(self, size: int, generator: torch.Generator) -> Batch:

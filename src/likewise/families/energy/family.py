@@ -144,8 +144,8 @@ class EnergyFamily(Family):
         self.base: Base = Independent(event) if base == "independent" else Tree(event, network)
         self.energy: nn.Module = network_of("energy", event.layout)(event, width, layers, bumps, dropout)
         self.log_step = nn.Buffer(torch.tensor(-1.0))
-        kept = chains if objective == "contrastive_divergence" else 0
-        self.chains = nn.Buffer(torch.zeros(kept, self._view.size))
+        kept = nn.Buffer(torch.zeros(chains, self._view.size)) if objective == "contrastive_divergence" else None
+        self.chains: Tensor | None = kept
         self.log_partition = nn.Buffer(torch.zeros((), dtype=torch.float64))
         self.log_partition_error = nn.Buffer(torch.full((), torch.inf, dtype=torch.float64))
         self._noise = torch.zeros(0, self._view.size)
@@ -168,7 +168,7 @@ class EnergyFamily(Family):
         self.base.prepare(train)
         if isinstance(self.base, Tree):
             self.settings["network"] = self.base.description
-        if len(self.chains):
+        if self.chains is not None:
             self.chains.copy_(self._target().points(self.base.sample(len(self.chains), generator), generator))
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
@@ -217,6 +217,7 @@ class EnergyFamily(Family):
     @torch.no_grad()
     def _run_chains(self, size: int, generator: torch.Generator) -> Tensor:
         """What f sees (size, view) of some of the persistent chains after a few moves."""
+        assert self.chains is not None
         target, learning = self._target(), self.training
         rows = torch.randperm(len(self.chains), generator=generator, device=generator.device)[:size]
         anew = rows[: math.ceil(ANEW * len(rows))]
@@ -317,7 +318,7 @@ class EnergyFamily(Family):
 
     def _sample(self, size: int, generator: torch.Generator) -> Batch:
         target = self._target()
-        if len(self.chains):
+        if self.chains is not None:
             place = torch.randint(len(self.chains), (size,), generator=generator, device=generator.device)
             points = self.chains[place]
         else:
