@@ -1,6 +1,7 @@
-"""How many modes of a mixture a GAN finds, and how many of its samples lie in one: the ring of 8 and the grid of 25.
+"""How many modes of a mixture a model finds, and how many of its samples lie in one: the ring of 8 and the grid of 25.
 
     python benchmarks/gan_modes.py --toy grid --time 2m --threads 1
+    python benchmarks/gan_modes.py --toy grid --time 2m --threads 1 --family energy
 
 A sample is of high quality within three standard deviations of the nearest mode, and a mode is found when some
 high-quality sample is nearest to it (Lin et al. 2018, section 4.1, which draws 2,500 samples; PacGAN4 finds 24.8 of the
@@ -19,6 +20,7 @@ import pandas as pd
 import torch
 
 import likewise as lw
+from likewise.estimators.taxonomy import estimator_class
 
 MODES = {
     "ring": (2 * np.array([(np.cos(k * np.pi / 4), np.sin(k * np.pi / 4)) for k in range(8)]), 0.1),
@@ -40,6 +42,7 @@ def quality(points: Any, toy: str) -> tuple[int, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--toy", choices=sorted(MODES), default="grid")
+    parser.add_argument("--family", choices=[card.name for card in lw.families()], default="gan")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--records", type=int, default=50_000)
     parser.add_argument("--time", help="the budget of one fit")
@@ -60,7 +63,8 @@ def main() -> None:
     print(f"the truth: {modes} modes, {share:.1%} of high quality", flush=True)
     for seed in options.seeds:
         records = pd.DataFrame(toy.sample(options.records, random_state=seed), columns=["x", "y"])
-        model = lw.GAN(random_state=seed, max_time=options.time, max_steps=options.steps, **settings)
+        limits = {"max_time": options.time, "max_steps": options.steps}
+        model = estimator_class(options.family)(random_state=seed, **limits, **settings)
         start, own = time.perf_counter(), time.process_time()
         model.fit(records)
         seconds, own = time.perf_counter() - start, time.process_time() - own

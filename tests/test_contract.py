@@ -19,6 +19,7 @@ from likewise.estimators.autoregressive import Autoregressive
 from likewise.estimators.bayesian_network import BayesianNetwork
 from likewise.estimators.checks import check_generative
 from likewise.estimators.diffusion import Diffusion
+from likewise.estimators.energy import EnergyModel
 from likewise.estimators.family_checks import check_family
 from likewise.estimators.flow import Flow
 from likewise.estimators.gan import GAN
@@ -36,6 +37,7 @@ FAST = {
     "diffusion": Diffusion(
         width=8, hidden=8, layers=1, bumps=4, steps=3, score_levels=2, score_draws=2, flow_steps=4, max_steps=6
     ),
+    "energy": EnergyModel(width=8, layers=1, bumps=4, candidates=4, moves=4, max_steps=6),
     "flow": Flow(blocks=1, width=8, layers=1, bins=4, bumps=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
     "vae": VAE(
@@ -64,6 +66,7 @@ SETTINGS = {
         "score_draws": 2,
         "flow_steps": 4,
     },
+    "energy": {"width": 8, "layers": 1, "bumps": 4, "candidates": 4, "moves": 4},
     "flow": {
         "blocks": 1,
         "width": 8,

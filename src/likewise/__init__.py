@@ -25,6 +25,7 @@ _HOMES = {
     "Comparison": "likewise.board.comparison",
     "DataError": "likewise.errors",
     "Diffusion": "likewise.estimators.diffusion",
+    "EnergyModel": "likewise.estimators.energy",
     "Flow": "likewise.estimators.flow",
     "GAN": "likewise.estimators.gan",
     "Generative": "likewise.estimators.generative",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork as BayesianNetwork
     from likewise.estimators.checks import check_generative as check_generative
     from likewise.estimators.diffusion import Diffusion as Diffusion
+    from likewise.estimators.energy import EnergyModel as EnergyModel
     from likewise.estimators.files import load as load
     from likewise.estimators.flow import Flow as Flow
     from likewise.estimators.gan import GAN as GAN

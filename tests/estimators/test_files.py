@@ -19,6 +19,7 @@ from likewise.estimators.files import describe
 MODELS = {
     "autoregressive": lw.Autoregressive(width=4, hidden=8, layers=2, components=2, max_steps=2, random_state=0),
     "bayesian_network": lw.BayesianNetwork(structure="chow_liu", conditionals="trees", max_bins=4, random_state=0),
+    "energy": lw.EnergyModel(width=4, layers=1, bumps=4, candidates=2, moves=2, max_steps=2, random_state=0),
     "gan": lw.GAN(width=4, layers=1, critic_width=4, critic_layers=1, latent=2, max_steps=2, random_state=0),
     "vae": lw.VAE(latent=2, width=4, hidden=4, layers=1, components=2, prior_components=2, max_steps=2, random_state=0),
 }

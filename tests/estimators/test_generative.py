@@ -27,6 +27,7 @@ FAST = {
     "flow": lw.Flow(
         blocks=1, width=8, layers=1, bins=4, code_width=8, code_hidden=8, code_layers=1, max_steps=4, random_state=0
     ),
+    "energy": lw.EnergyModel(width=8, layers=1, bumps=4, candidates=4, moves=4, max_steps=4, random_state=0),
     "gan": lw.GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, max_steps=4, random_state=0),
     "vae": lw.VAE(latent=3, width=8, hidden=8, layers=1, components=2, prior_components=3, max_steps=4, random_state=0),
 }

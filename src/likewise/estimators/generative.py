@@ -322,7 +322,7 @@ class Generative(BaseEstimator, ABC):
 
         For `GAN` this is the start that was counted: a tree of pairs, or columns by themselves. For `Flow` it is its
         factor of codes, with values drawn column by column, for `VAE` the plain autoencoder, whose latents are standard
-        normal.
+        normal, and for `EnergyModel` its base.
 
         Parameters
         ----------

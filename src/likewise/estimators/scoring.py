@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from likewise.events import Batch, Event, Scores, Status
-from likewise.families.family import Density, Family
+from likewise.families.family import Density, Family, LogProb
 
 TILE = 8192
 """Records handed to a family at once, so that memory stays bounded."""
@@ -15,10 +17,15 @@ TILE = 8192
 def score(family: Family, batch: Batch, seed: int) -> Scores:
     """The log-likelihoods of a batch in nats and in the user's units, with kind, base measure and standard error."""
     assert isinstance(family, Density)
+    return score_by(family.log_prob, family, batch, seed)
+
+
+def score_by(ask: Callable[[Batch, int], LogProb], family: Family, batch: Batch, seed: int) -> Scores:
+    """The same of one question that a family answers."""
     values, errors, kinds = [], [], []
     with torch.inference_mode():
         for tile in batch.tiles(TILE):
-            found = family.log_prob(tile, seed)
+            found = ask(tile, seed)
             values.append(found.values.double().cpu())
             errors.append(found.standard_error.double().cpu())
             kinds.append(found.kind)

@@ -18,6 +18,7 @@ ESTIMATORS = MappingProxyType(
         "autoregressive": ("likewise.estimators.autoregressive", "Autoregressive"),
         "bayesian_network": ("likewise.estimators.bayesian_network", "BayesianNetwork"),
         "diffusion": ("likewise.estimators.diffusion", "Diffusion"),
+        "energy": ("likewise.estimators.energy", "EnergyModel"),
         "flow": ("likewise.estimators.flow", "Flow"),
         "gan": ("likewise.estimators.gan", "GAN"),
         "vae": ("likewise.estimators.vae", "VAE"),
@@ -47,6 +48,13 @@ _WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, s
             "level by level",
             "shown to the network, which learned to answer",
             "denoising, by gradients",
+        ),
+        "energy": (
+            "explicit",
+            "unnormalised, or an estimate by annealed importance",
+            "Markov chains from candidates of its base",
+            "importance, with effective sample size",
+            "noise contrast, contrastive divergence or score matching, by gradients",
         ),
         "flow": (
             "explicit",
@@ -141,6 +149,6 @@ def estimators_with(protocol: type) -> tuple[str, ...]:
     Examples
     --------
     >>> estimators_with(Density)
-    ('Autoregressive', 'BayesianNetwork', 'Diffusion', 'Flow', 'VAE')
+    ('Autoregressive', 'BayesianNetwork', 'Diffusion', 'EnergyModel', 'Flow', 'VAE')
     """
     return tuple(ESTIMATORS[name][1] for name in families_with(protocol))

@@ -12,6 +12,7 @@ FAMILIES = MappingProxyType(
         "autoregressive": ("likewise.families.autoregressive.family", "AutoregressiveFamily"),
         "bayesian_network": ("likewise.families.bayesian_network.family", "BayesianNetworkFamily"),
         "diffusion": ("likewise.families.diffusion.family", "DiffusionFamily"),
+        "energy": ("likewise.families.energy.family", "EnergyFamily"),
         "flow": ("likewise.families.flow.family", "FlowFamily"),
         "gan": ("likewise.families.gan.family", "GANFamily"),
         "vae": ("likewise.families.vae.family", "VAEFamily"),

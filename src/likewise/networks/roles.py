@@ -10,10 +10,11 @@ from likewise.errors import NotSupported
 from likewise.events import Columns, Grid, Layout, Sequence
 from likewise.networks.denoiser import RecordDenoiser
 from likewise.networks.dense import DenseCritic, DenseGenerator
+from likewise.networks.energy import DenseEnergy
 from likewise.networks.prefix import PrefixNetwork
 from likewise.networks.records import RecordDecoder, RecordEncoder
 
-Role = Literal["causal", "generator", "critic", "encoder", "decoder", "denoiser"]
+Role = Literal["causal", "generator", "critic", "energy", "encoder", "decoder", "denoiser"]
 
 ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("causal", Columns): PrefixNetwork,
@@ -25,6 +26,9 @@ ROLES: dict[tuple[Role, type[Layout]], type[nn.Module]] = {
     ("critic", Columns): DenseCritic,
     ("critic", Grid): DenseCritic,
     ("critic", Sequence): DenseCritic,
+    ("energy", Columns): DenseEnergy,
+    ("energy", Grid): DenseEnergy,
+    ("energy", Sequence): DenseEnergy,
     ("encoder", Columns): RecordEncoder,
     ("encoder", Grid): RecordEncoder,
     ("encoder", Sequence): RecordEncoder,

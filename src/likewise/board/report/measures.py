@@ -133,7 +133,7 @@ MEASURES = (
     Measure("energy_distance", "Energy distance", "lower", "Unbiased as well: around 0 for perfect records.", small),
     Measure(
         "borrowed_score", "Borrowed part", "",
-        "What is left without a model's own mathematics: a GAN's counted start, a flow's codes, a plain prior.",
+        "What is left without a model's own mathematics: a counted start or base, a flow's codes, a plain prior.",
     ),
     Measure("fit_seconds", "Time to fit", "lower", "Wall time on the machine named below.", duration),
     Measure("sample_seconds", "Time to sample", "lower", "Wall time for the records that were judged.", duration),
