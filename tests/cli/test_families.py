@@ -3,7 +3,7 @@
 import json
 
 from likewise.estimators.taxonomy import ESTIMATORS
-from likewise.families.family import ClosedFormLearner, Conditional, Density, Latent
+from likewise.families.family import Borrower, ClosedFormLearner, Conditional, Density, Latent, Travelling
 from likewise.families.registry import family_class
 
 
@@ -18,9 +18,18 @@ def test_the_taxonomy_is_what_the_families_implement(likewise):
             ("scores", Density),
             ("conditions", Conditional),
             ("encodes", Latent),
+            ("travels", Travelling),
+            ("borrows", Borrower),
             ("closed_form", ClosedFormLearner),
         ):
             assert card[claim] == issubclass(family, protocol), (card["name"], claim)
+
+
+def test_a_density_is_tractable_where_its_class_promises_exact_scores(likewise):
+    for card in json.loads(likewise("families", "--json", "-").stdout):
+        kinds = family_class(card["name"]).kinds
+        assert (card["likelihood"] == "explicit") == bool(kinds) == card["scores"]
+        assert (card["tractability"] == "tractable") == ("exact" in kinds)
 
 
 def test_the_table_names_every_family(likewise):

@@ -20,8 +20,17 @@ def families(json: Json = None, force: Force = False) -> None:
     from likewise.cli.tables import grid
 
     rows = [
-        [card.name, card.estimator, card.likelihood, card.density, card.sampling, card.evidence, card.learning]
+        [
+            card.name,
+            card.estimator,
+            f"{card.likelihood}, {card.tractability}" if card.scores else card.likelihood,
+            card.density,
+            card.sampling,
+            card.evidence,
+            card.learning,
+            ", ".join(card.abilities),
+        ]
         for card in cards
     ]
-    heads = ["family", "in Python", "likelihood", "density", "sampling", "evidence", "learned by"]
+    heads = ["family", "in Python", "likelihood", "density", "sampling", "evidence", "learned by", "can"]
     grid(heads, rows)

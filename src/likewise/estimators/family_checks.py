@@ -91,15 +91,13 @@ def check_rebuilding(family: Family, batch: Batch) -> None:
 
 
 def check_scores(family: Family, batch: Batch) -> None:
-    """Scores are finite float64 with a kind, and a record's score depends on that record and the seed alone."""
+    """Scores are finite float64 of a kind that the family promises; each depends on its record and the seed alone."""
     assert isinstance(family, Density)
     scores = score(family, batch, 0)
     assert scores.values.shape == (len(batch),), f"{len(batch)} records have scores of shape {scores.values.shape}"
     assert str(scores.values.dtype) == "float64", f"scores are {scores.values.dtype}, not float64"
     assert bool(torch.isfinite(torch.from_numpy(scores.values)).all()), "a training record's score is not finite"
-    assert scores.kind in ("exact", "bound", "estimate", "unnormalised"), (
-        f"scores are of the unknown kind {scores.kind!r}"
-    )
+    assert scores.kind in family.kinds, f"scores are of the kind {scores.kind!r}, not one of {family.kinds}"
     assert scores.standard_error.shape == scores.values.shape, "standard errors are not one for each record"
     if scores.kind == "exact":
         assert not scores.standard_error.any(), "exact scores have standard errors other than zero"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from likewise.families.family import ClosedFormLearner, Conditional, Density, Latent
+from likewise.events import Kind
+from likewise.families.family import Borrower, ClosedFormLearner, Conditional, Density, Latent, Travelling
 from likewise.families.registry import FAMILIES, families_with, family_class
 
 if TYPE_CHECKING:
@@ -26,73 +28,39 @@ ESTIMATORS = MappingProxyType(
 )
 """Family name -> the module and the class of its estimator."""
 
-_WORDS: MappingProxyType[str, tuple[Literal["explicit", "implicit"], str, str, str, str]] = MappingProxyType(
-    {
-        "autoregressive": (
-            "explicit",
-            "exact, tractable",
-            "sequential",
-            "evidence-first order",
-            "maximum likelihood by gradients",
-        ),
-        "bayesian_network": (
-            "explicit",
-            "exact, tractable",
-            "ancestral",
-            "exact inference",
-            "structure search and counting",
-        ),
-        "diffusion": (
-            "explicit",
-            "a lower bound, or an estimate along the probability flow",
-            "level by level",
-            "shown to the network, which learned to answer",
-            "denoising, by gradients",
-        ),
-        "energy": (
-            "explicit",
-            "unnormalised, or an estimate by annealed importance",
-            "Markov chains from candidates of its base",
-            "importance, with effective sample size",
-            "noise contrast, contrastive divergence or score matching, by gradients",
-        ),
-        "flow": (
-            "explicit",
-            "exact on real values, a bound on grids",
-            "one pass",
-            "importance, with effective sample size",
-            "maximum likelihood by gradients",
-        ),
-        "gan": ("implicit", "none", "one pass", "rejection", "two players, by gradients"),
-        "vae": (
-            "explicit",
-            "a lower bound",
-            "one pass",
-            "importance, with effective sample size",
-            "a bound of the likelihood, by gradients",
-        ),
-    }
+_SAID: MappingProxyType[Kind, str] = MappingProxyType(
+    {"exact": "exact", "bound": "a lower bound", "estimate": "an estimate", "unnormalised": "unnormalised"}
 )
+"""Kinds of scores in words."""
 
 
 @dataclass(frozen=True)
 class FamilyCard:
-    """What a family is and promises.
+    """What a family is and can do, read off its class.
 
     Attributes
     ----------
     name, estimator : str
         The name in model files and on the command line, and the public class.
     likelihood : "explicit" (it states a density) or "implicit" (it only samples)
+    tractability : "tractable" (a density is exact), "approximate" or "none"
     density, sampling, evidence, learning : str
-        How it scores, samples, samples under evidence and learns, in words.
-    scores, conditions, encodes, closed_form : bool
-        What its class implements: log-likelihoods, sampling under evidence, a latent space, learning without gradients.
+        How it scores whole records, samples, samples under evidence and learns, in words.
+    scores, conditions, encodes, travels : bool
+        Whether it has log-likelihoods, samples under evidence, a latent space, and samples that come out of noise step
+        by step.
+    labels : bool
+        Whether it learns p(records | labels) with `conditional=True`.
+    borrows : bool
+        Whether it stands on a part of another family, which can be sampled alone.
+    closed_form : bool
+        Whether it learns without gradients.
     """
 
     name: str
     estimator: str
     likelihood: Literal["explicit", "implicit"]
+    tractability: Literal["tractable", "approximate", "none"]
     density: str
     sampling: str
     evidence: str
@@ -100,40 +68,60 @@ class FamilyCard:
     scores: bool
     conditions: bool
     encodes: bool
+    travels: bool
+    labels: bool
+    borrows: bool
     closed_form: bool
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What it can do besides sampling, in verbs."""
+        verbs = {
+            "score": self.scores,
+            "condition": self.conditions,
+            "encode": self.encodes,
+            "travel": self.travels,
+            "label": self.labels,
+        }
+        return tuple(verb for verb, able in verbs.items() if able)
 
 
 def families() -> tuple[FamilyCard, ...]:
-    """The taxonomy of the families that this version has.
+    """The taxonomy of the families that this version has, read off what their classes implement.
 
     Examples
     --------
     >>> import likewise as lw
     >>> [card.name for card in lw.families() if card.likelihood == "implicit"]
     ['gan']
+    >>> [card.name for card in lw.families() if card.tractability == "tractable"]
+    ['autoregressive', 'bayesian_network', 'flow']
     >>> [card.name for card in lw.families() if card.scores and card.encodes]
     ['diffusion', 'flow', 'vae']
     """
-    cards = []
-    for name in FAMILIES:
-        found = family_class(name)
-        likelihood, density, sampling, evidence, learning = _WORDS[name]
-        cards.append(
-            FamilyCard(
-                name,
-                ESTIMATORS[name][1],
-                likelihood,
-                density,
-                sampling,
-                evidence,
-                learning,
-                scores=issubclass(found, Density),
-                conditions=issubclass(found, Conditional),
-                encodes=name in families_with(Latent),
-                closed_form=issubclass(found, ClosedFormLearner),
-            )
-        )
-    return tuple(cards)
+    return tuple(_card(name) for name in FAMILIES)
+
+
+def _card(name: str) -> FamilyCard:
+    found = family_class(name)
+    scores = issubclass(found, Density)
+    return FamilyCard(
+        name,
+        ESTIMATORS[name][1],
+        "explicit" if scores else "implicit",
+        "tractable" if "exact" in found.kinds else "approximate" if scores else "none",
+        " or ".join(_SAID[kind] for kind in found.kinds) or "none",
+        found.sampling,
+        found.answering,
+        found.fitted_by,
+        scores=scores,
+        conditions=issubclass(found, Conditional),
+        encodes=name in families_with(Latent),
+        travels=issubclass(found, Travelling),
+        labels="conditional" in inspect.signature(found).parameters,
+        borrows=issubclass(found, Borrower),
+        closed_form=issubclass(found, ClosedFormLearner),
+    )
 
 
 def estimator_class(name: str) -> type[Generative]:

@@ -30,6 +30,15 @@ class Family(nn.Module, ABC):
 
     name: ClassVar[str]
 
+    kinds: ClassVar[tuple[Kind, ...]] = ()
+    """Of a `Density`: what the scores of whole records may be. Those of partial ones may be estimates besides."""
+
+    sampling: ClassVar[str]
+    """How it samples, in a few words; so the two below say how under evidence, and how it learns."""
+
+    answering: ClassVar[str] = "none"
+    fitted_by: ClassVar[str]
+
     plainly: ClassVar[str] = ""
     """Of a `Borrower`: what it draws from without its own mathematics, in words that follow "with"."""
 

@@ -66,6 +66,10 @@ class AutoregressiveFamily(Family):
     """
 
     name = "autoregressive"
+    kinds = ("exact",)
+    sampling = "entry by entry"
+    answering = "evidence first, then the others"
+    fitted_by = "maximum likelihood, by gradients"
 
     def __init__(
         self,

@@ -65,6 +65,10 @@ class BayesianNetworkFamily(Family):
     """
 
     name: ClassVar[str] = "bayesian_network"
+    kinds = ("exact",)
+    sampling = "parents first"
+    answering = "exact inference"
+    fitted_by = "structure search and counting"
 
     def __init__(
         self,

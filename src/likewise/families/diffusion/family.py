@@ -85,6 +85,10 @@ class DiffusionFamily(Family):
     """
 
     name = "diffusion"
+    kinds = ("bound", "estimate")
+    sampling = "out of noise, step by step"
+    answering = "the network is shown it"
+    fitted_by = "denoising, by gradients"
 
     def __init__(
         self,

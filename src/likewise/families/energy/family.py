@@ -89,6 +89,10 @@ class EnergyFamily(Family):
     """
 
     name = "energy"
+    kinds = ("estimate", "unnormalised")
+    sampling = "chains from candidates of a base"
+    answering = "importance, with effective sample size"
+    fitted_by = "noise contrast, contrastive divergence or score matching, by gradients"
     plainly = "its base alone"
 
     def __init__(

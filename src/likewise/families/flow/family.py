@@ -65,6 +65,10 @@ class FlowFamily(Family):
     """
 
     name = "flow"
+    kinds = ("exact", "bound")
+    sampling = "one pass"
+    answering = "importance, with effective sample size"
+    fitted_by = "maximum likelihood, by gradients"
     plainly = "its factor of codes and independent values"
 
     def __init__(

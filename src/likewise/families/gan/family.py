@@ -99,6 +99,9 @@ class GANFamily(Family):
     """
 
     name = "gan"
+    sampling = "one pass"
+    answering = "rejection, with effective sample size"
+    fitted_by = "two players, by gradients"
     plainly = "the counted start alone"
 
     def __init__(

@@ -85,6 +85,10 @@ class VAEFamily(Family):
     """
 
     name = "vae"
+    kinds = ("bound",)
+    sampling = "one pass"
+    answering = "importance, with effective sample size"
+    fitted_by = "a bound of the likelihood, by gradients"
     plainly = "a plain Gaussian prior"
 
     def __init__(
