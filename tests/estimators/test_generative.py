@@ -22,7 +22,16 @@ FAST = {
     "autoregressive": lw.Autoregressive(width=8, hidden=16, layers=1, components=2, max_steps=4, random_state=0),
     "bayesian_network": lw.BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4, random_state=0),
     "diffusion": lw.Diffusion(
-        width=8, hidden=8, layers=1, bumps=4, steps=3, score_levels=2, flow_steps=4, max_steps=4, random_state=0
+        width=8,
+        hidden=8,
+        layers=1,
+        bumps=4,
+        steps=3,
+        score_levels=2,
+        score_draws=16,
+        flow_steps=4,
+        max_steps=4,
+        random_state=0,
     ),
     "flow": lw.Flow(
         blocks=1, width=8, layers=1, bins=4, code_width=8, code_hidden=8, code_layers=1, max_steps=4, random_state=0
