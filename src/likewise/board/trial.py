@@ -139,7 +139,7 @@ def try_contestant(
     name, division = contestant.name, terms.division
     model, fit_seconds, sample_seconds = None, None, None
     if contestant.samples is None:
-        model, fit_seconds = _fitted(contestant, terms, folder, budget, watcher)
+        model, fit_seconds = fitted(contestant, terms, folder, budget, watcher)
         watcher.stage(contestant.title, "sampling")
         start = perf_counter()
         drawn = draw(model, terms.size, seed_for(division.seed, "sample", name))
@@ -185,7 +185,7 @@ def try_contestant(
     return Outcome(result, model, generated)
 
 
-def _fitted(
+def fitted(
     contestant: Contestant, terms: Terms, folder: Folder, budget: float | None, watcher: Watcher
 ) -> tuple[Any, float]:
     """The fitted model, and the seconds that its fit took over all runs."""
@@ -197,8 +197,8 @@ def _fitted(
     if not contestant.ours:
         watcher.stage(contestant.title, "fitting")
         start = perf_counter()
-        fitted = model.fit(write(division.training.memory, division.training.vectors))
-        return (model if fitted is None else fitted), perf_counter() - start
+        learned = model.fit(write(division.training.memory, division.training.vectors))
+        return (model if learned is None else learned), perf_counter() - start
     limits = [seconds(limit) for limit in (budget, model.max_time) if limit is not None]
     limit = folder.limit(name, min(limits) if limits else None)
     watcher.stage(contestant.title, "fitting", limit)
