@@ -26,13 +26,7 @@ class Watcher:
 
 
 class Within(Watcher):
-    """Tells another watcher of the stages of one part of the whole, whose rows are named after the part.
-
-    Examples
-    --------
-    >>> named_in("ring", "Flow")
-    'ring, Flow'
-    """
+    """Tells another watcher of the stages of one part of the whole, whose rows are named after the part."""
 
     def __init__(self, watcher: Watcher, part: str) -> None:
         self._watcher, self._part = watcher, part
@@ -45,7 +39,13 @@ class Within(Watcher):
 
 
 def named_in(part: str, title: str) -> str:
-    """The title of a row of one part of the whole."""
+    """The title of a row of one part of the whole.
+
+    Examples
+    --------
+    >>> named_in("ring", "Flow")
+    'ring, Flow'
+    """
     return f"{part}, {title}"
 
 

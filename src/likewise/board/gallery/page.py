@@ -51,11 +51,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Glance:
-    """What stands in the table at the top: the divergence, the score, and why there is none."""
+    """What stands in the table at the top: the divergence, and beneath it the score and the time."""
 
     divergence: str
-    score: str
-    failed: bool = False
+    beside: str
 
 
 def render(gallery: Gallery, command: str | None = None) -> str:
@@ -116,11 +115,11 @@ def _settings(gallery: Gallery, name: str) -> str:
 def _lead(gallery: Gallery) -> str:
     data, models, toys = gallery.data, len(gallery.data["models"]), len(gallery.toys)
     limit = data["time"]
-    until = "until held-out records no longer improve" if limit is None else f"for at most {duration(limit)}"
+    each = "without a limit of time" if limit is None else f"each fitted for at most {duration(limit)}"
     return (
         f"{models} {'families' if models > 1 else 'family'} of generative models, {toys} "
         f"{'distributions' if toys > 1 else 'distribution'} of the plane whose density is known, and what each family "
-        f"makes of each, from {data['records']:,} records, {until}."
+        f"makes of each, from {data['records']:,} records, {each}."
     )
 
 
@@ -143,7 +142,7 @@ def _row(cell: Cell, truth: Truth, index: int, shown: str) -> Row:
     taken = DASH if cell.fit_seconds is None else duration(cell.fit_seconds)
     if cell.status == "failed":
         return Row(shown, index, [("failed after", taken)], [], sentence(cell.reason))
-    facts = [("divergence from the truth", divergence(cell, "within"))]
+    facts = [] if cell.divergence is None else [("divergence from the truth", divergence(cell, error=True))]
     facts += [("two-sample score", _score(cell.score)), ("fitted in", taken)]
     if cell.parameters is not None:
         facts.append(("learned numbers", f"{cell.parameters:,}"))
@@ -173,7 +172,7 @@ def _latents(cell: Cell, truth: Truth, index: int, shown: str) -> Panel:
     if cell.latents is None:
         return _absent("latents", cell)
     size = cell.latents.size
-    note = f"{percent(cell.latents.explained)} of {size} dimensions" if size > 2 else f"{size}-dimensional"
+    note = f"{percent(cell.latents.explained)} of {size} dimensions" if size > 2 else f"{size} dimensions"
     drawing = pictures.latent_map(cell.latents, truth, f"{truth.name}-{index}-latents", shown)
     return Panel(HEADS["latents"], drawing, note)
 
@@ -196,12 +195,12 @@ def _score(score: object) -> str:
     return DASH if value is None else f"{value:.2f}"
 
 
-def divergence(cell: Cell, way: str = "") -> str:
-    """The divergence with its kind; with its standard error as well where there is room."""
+def divergence(cell: Cell, *, error: bool = False) -> str:
+    """The divergence from the truth with the sign of its kind; with its standard error and its unit as well."""
     if cell.divergence is None or cell.kind is None:
         return DASH
     text = f"{SIGNS[cell.kind]}{_signed(cell.divergence)}"
-    return text if not way or cell.divergence_error is None else f"{text} ± {cell.divergence_error:.3f} nats"
+    return f"{text} ± {cell.divergence_error:.3f} nats" if error and cell.divergence_error is not None else text
 
 
 def _signed(value: float) -> str:
@@ -210,5 +209,6 @@ def _signed(value: float) -> str:
 
 def _glance(cell: Cell) -> Glance:
     if cell.status == "failed":
-        return Glance("failed", "", failed=True)
-    return Glance(divergence(cell), _score(cell.score))
+        return Glance("failed", "")
+    taken = "" if cell.fit_seconds is None else f", {duration(cell.fit_seconds)}"
+    return Glance(divergence(cell), f"score {_score(cell.score)}{taken}")
