@@ -52,8 +52,8 @@ def turned(truth: Truth, name: str) -> Markup:
 def latent_map(found: Latents, truth: Truth, name: str, title: str) -> Markup:
     """Fresh records in a latent space, in the colours they have in the plane, before draws of the prior."""
     low, high = np.quantile(np.concatenate([found.points, found.prior]), [0.002, 0.998])
-    reach = max(REACH, float(-low), float(high))
-    prior, points = (np.clip((part / reach + 1.0) / 2.0, 0.0, 1.0) for part in (found.prior, found.points))
+    reach = max(REACH, float(-low), float(high)) * 1.04  # room for half a dot
+    prior, points = (np.clip((part / reach + 1.0) / 2.0, 0.015, 0.985) for part in (found.prior, found.points))
     sectors = truth.plane.sectors(truth.records[: len(points)])
     groups = [(prior, REAL, 2.6, 0.75)]
     groups += [(points[sectors == k], turn_colour(k), 3.0, 0.9) for k in range(SECTORS)]
