@@ -28,6 +28,7 @@ _HOMES = {
     "EnergyModel": "likewise.estimators.energy",
     "Flow": "likewise.estimators.flow",
     "GAN": "likewise.estimators.gan",
+    "Gallery": "likewise.board.gallery.gallery",
     "Generative": "likewise.estimators.generative",
     "LatentReport": "likewise.tasks.representation",
     "LikewiseError": "likewise.errors",
@@ -40,6 +41,7 @@ _HOMES = {
     "check_generative": "likewise.estimators.checks",
     "compare": "likewise.board.comparison",
     "families": "likewise.estimators.taxonomy",
+    "gallery": "likewise.board.gallery.gallery",
     "latent_report": "likewise.tasks.representation",
     "load": "likewise.estimators.files",
 }
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from likewise import errors as errors
     from likewise.board.comparison import Comparison as Comparison
     from likewise.board.comparison import compare as compare
+    from likewise.board.gallery.gallery import Gallery as Gallery
+    from likewise.board.gallery.gallery import gallery as gallery
     from likewise.domains.table import Table as Table
     from likewise.errors import DataError as DataError
     from likewise.errors import LikewiseError as LikewiseError

@@ -1,4 +1,4 @@
-"""The report in a browser, light and dark, wide and narrow: axe finds nothing, nothing is loaded, nothing sticks out.
+"""The pages in a browser, light and dark, wide and narrow: axe finds nothing, nothing is loaded, nothing sticks out.
 
 Wants Chromium on the path, and LIKEWISE_AXE naming a file axe.min.js; an HTML validator is asked too where LIKEWISE_VNU
 names a file vnu.jar. LIKEWISE_REPORTS, paths joined as in PATH, has other reports checked instead of a small one.
@@ -48,7 +48,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         return [Path(one) for one in named.split(os.pathsep)]
     models = {"BayesianNetwork": lw.BayesianNetwork(random_state=0)}
     data = report_of(lw.datasets.toy("mixed").sample(240, random_state=0), models)
-    return [write_report(data, tmp_path_factory.mktemp("report") / "report.html")]
+    folder = tmp_path_factory.mktemp("report")
+    flow = lw.Flow(width=8, max_steps=5)
+    gallery = lw.gallery(["two_moons"], [flow, "bayesian_network", lw.GAN(max_steps=-1)], records=300, grid=12)
+    assert len(gallery.failures) == 1
+    return [write_report(data, folder / "report.html"), gallery.report(folder / "gallery.html")]
 
 
 @pytest.mark.skipif(BROWSER is None or AXE is None, reason="wants Chromium, and LIKEWISE_AXE naming axe.min.js")

@@ -1,5 +1,7 @@
 """The folder of a comparison: everything that is finished lies there whole, so that a killed comparison goes on.
 
+A gallery has such a folder for each toy; its board is `gallery.json`.
+
 comparison.json          what is compared, and the finished board
 rows/MODEL.json          a row, with all that stands behind it
 models/MODEL.safetensors the fitted model, and MODEL.json, what its fit took
@@ -27,12 +29,11 @@ from likewise.domains.table.vectors import Vector
 from likewise.errors import DataError
 
 FORMAT = 1
-BOARD = "comparison.json"
 PARTS = ("rows", "models", "samples", "checkpoints", "rounds")
 
 
 class Folder:
-    """The files of one comparison.
+    """The files of one comparison, or of one toy of a gallery.
 
     Parameters
     ----------
@@ -40,12 +41,15 @@ class Folder:
         Created when needed.
     lasting : bool
         Whether it is there to stay; a folder that the user has not named vanishes with the comparison.
+    holds : str
+        What lies in it, in a word.
     """
 
-    def __init__(self, path: Path, *, lasting: bool = True) -> None:
-        self.path, self.lasting = path, lasting
+    def __init__(self, path: Path, *, lasting: bool = True, holds: str = "comparison") -> None:
+        self.path, self.lasting, self.holds = path, lasting, holds
+        self._board = f"{holds}.json"
         if path.exists() and not path.is_dir():
-            raise DataError(f"{str(path)!r} is a file; a comparison is kept in a folder.")
+            raise DataError(f"{str(path)!r} is a file; a {holds} is kept in a folder.")
 
     def claim(self, made_of: Mapping[str, Any], *, overwrite: bool) -> None:
         """Takes the folder for a comparison that is made of this, or goes on with it where it lies there.
@@ -57,24 +61,25 @@ class Folder:
             nothing is known.
         """
         wanted = json.loads(json.dumps({"format": FORMAT, **made_of}))
-        found = self._stored(BOARD)
+        found = self._stored(self._board)
         differing = [] if found is None else _differing(found.get("made_of", {}), wanted)
         if differing and overwrite:
             self.clear()
             found = None
         elif differing:
             raise DataError(
-                f"{str(self.path)!r} holds another comparison ({'; '.join(differing)}): name another folder, or "
+                f"{str(self.path)!r} holds another {self.holds} ({'; '.join(differing)}): name another folder, or "
                 "overwrite what is there."
             )
         if found is None:
             strange = [part for part in PARTS if (self.path / part).exists()]
             if strange:
                 raise DataError(
-                    f"{str(self.path)!r} holds {strange[0]!r} and no comparison that can be read: name another folder."
+                    f"{str(self.path)!r} holds {strange[0]!r} and no {self.holds} that can be read: "
+                    "name another folder."
                 )
             self.path.mkdir(parents=True, exist_ok=True)
-            self._write(BOARD, {"made_of": wanted})
+            self._write(self._board, {"made_of": wanted})
         for part in PARTS:
             (self.path / part).mkdir(exist_ok=True)
 
@@ -82,16 +87,16 @@ class Folder:
         """Removes what a comparison has written, and nothing else."""
         for part in PARTS:
             shutil.rmtree(self.path / part, ignore_errors=True)
-        (self.path / BOARD).unlink(missing_ok=True)
+        (self.path / self._board).unlink(missing_ok=True)
 
     def finish(self, board: Mapping[str, Any]) -> None:
         """Keeps the finished board beside what it is made of."""
-        found = self._stored(BOARD) or {}
-        self._write(BOARD, {"made_of": found.get("made_of", {}), **board})
+        found = self._stored(self._board) or {}
+        self._write(self._board, {"made_of": found.get("made_of", {}), **board})
 
     def board(self) -> dict[str, Any]:
-        """What `comparison.json` holds."""
-        return self._stored(BOARD) or {}
+        """What is known of the whole: what it is made of, and its rows once they are finished."""
+        return self._stored(self._board) or {}
 
     def row(self, name: str) -> dict[str, Any] | None:
         """A finished row, or None."""

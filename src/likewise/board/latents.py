@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from likewise.board.report.data import LatentMap, Latents
+from likewise.board.report.data import Floats, LatentMap, Latents
 from likewise.board.seeds import seed_for
 from likewise.board.trial import some
 from likewise.domains.table import Table
@@ -44,18 +44,50 @@ def latents_of(model: Any, held_out: Source, seed: int) -> Latents | None:
         return Latents(reason=str(error))
 
 
+class Flat(NamedTuple):
+    """Latents (n, d) as points (n, 2) of a plane.
+
+    `explained` is the share of their variance that the plane has, `turn` takes other latents (m, d) to it.
+    """
+
+    points: Floats
+    explained: float
+    turn: Callable[[Any], Floats]
+
+
+def plane(latents: Any) -> Flat:
+    """The latents themselves where there are at most two, otherwise their first two principal components.
+
+    Examples
+    --------
+    >>> flat = plane(np.array([[3.0, 0.0, 0.0], [-3.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, -1.0, 0.0]]))
+    >>> flat.points[0].tolist(), flat.explained, flat.turn([[0.0, 0.0, 5.0]]).tolist()
+    ([3.0, 0.0], 1.0, [[0.0, 0.0]])
+    """
+    whole = np.asarray(latents, np.float64)
+    middle = whole.mean(0)
+    if whole.shape[1] <= 2:
+        return Flat(_padded(whole), 1.0, _padded)
+    _, sizes, axes = np.linalg.svd(whole - middle, full_matrices=False)
+    # The sign of an axis is arbitrary: its largest weight points up.
+    axes = axes[:2] * np.sign(axes[np.arange(2), np.abs(axes[:2]).argmax(1)])[:, None]
+
+    def turn(others: Any) -> Floats:
+        return np.asarray((np.asarray(others, np.float64) - middle) @ axes.T)
+
+    return Flat(turn(whole), float((sizes[:2] ** 2).sum() / max((sizes**2).sum(), 1e-300)), turn)
+
+
+def _padded(latents: Any) -> Floats:
+    values = np.asarray(latents, np.float64)
+    return np.column_stack([values, np.zeros(len(values))])[:, :2]
+
+
 def _map(model: Generative, source: Source, report: LatentReport, probed: Collection[str], seed: int) -> LatentMap:
     """Records on the first two principal components of their latents, with the column that these two tell best."""
     assert isinstance(model.domain_, Table)
-    latents = np.asarray(model.encode(source))
-    centred = latents - latents.mean(0)
-    if latents.shape[1] > 2:
-        _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-        # The sign of an axis is arbitrary: its largest weight points up.
-        axes = axes[:2] * np.sign(axes[np.arange(2), np.abs(axes[:2]).argmax(1)])[:, None]
-        points, explained = centred @ axes.T, float((sizes[:2] ** 2).sum() / max((sizes**2).sum(), 1e-300))
-    else:
-        points, explained = np.column_stack([latents, np.zeros(len(latents))])[:, :2], 1.0
+    flat = plane(model.encode(source))
+    points, explained = flat.points, flat.explained
     columns = [one for one in Features(model.domain_, source).columns(source) if one.name in probed]
     column = _told_best(points, columns, seed)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(points))[:POINTS])

@@ -31,6 +31,30 @@ class Watcher:
         """Nothing more is to come, or the comparison was interrupted."""
 
 
+class Within(Watcher):
+    """Tells another watcher of the stages of one part of the whole, whose rows are named after the part."""
+
+    def __init__(self, watcher: Watcher, part: str) -> None:
+        self._watcher, self._part = watcher, part
+
+    def stage(self, title: str, stage: str, budget: float | None = None) -> None:
+        self._watcher.stage(named_in(self._part, title), stage, budget)
+
+    def done(self, row: Mapping[str, Any], again: bool = False) -> None:
+        self._watcher.done({**row, "model": named_in(self._part, row_title(row))}, again)
+
+
+def named_in(part: str, title: str) -> str:
+    """The title of a row of one part of the whole.
+
+    Examples
+    --------
+    >>> named_in("ring", "Flow")
+    'ring, Flow'
+    """
+    return f"{part}, {title}"
+
+
 class Lines(Watcher):
     """One line a step on stderr."""
 

@@ -12,6 +12,7 @@ from likewise.cli.encode import encode
 from likewise.cli.evaluate import evaluate
 from likewise.cli.families import families
 from likewise.cli.fit import fit
+from likewise.cli.gallery import gallery
 from likewise.cli.inspect import inspect
 from likewise.cli.interpolate import interpolate
 from likewise.cli.latents import latents
@@ -47,7 +48,7 @@ def _likewise(
     pass
 
 
-for verb in (compare, fit, sample, score, evaluate, encode, interpolate, latents, inspect, families):
+for verb in (compare, fit, sample, score, evaluate, encode, interpolate, latents, inspect, families, gallery):
     app.command(cls=Verb, epilog=EXIT_CODES)(verb)
 
 

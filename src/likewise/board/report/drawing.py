@@ -22,8 +22,12 @@ INK, QUIET, RULE, REAL, PAGE = "#000001", "#000002", "#000003", "#000004", "#000
 COLOURS = 7
 """How many models have a colour of their own; further ones begin again."""
 
+TURN = 8
+"""Colours that go round a circle."""
+
 _PROPERTIES = {INK: "--ink", QUIET: "--quiet", RULE: "--rule", REAL: "--real", PAGE: "--page"}
 _PROPERTIES |= {f"#00001{index}": f"--model-{index}" for index in range(COLOURS)}
+_PROPERTIES |= {f"#00002{index}": f"--turn-{index}" for index in range(TURN)}
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -61,6 +65,11 @@ _STYLE: dict[str, Any] = {
 def model_colour(index: int) -> str:
     """The colour of the model at this place of the leaderboard."""
     return f"#00001{index % COLOURS}"
+
+
+def turn_colour(index: int) -> str:
+    """The colour of this eighth of a turn."""
+    return f"#00002{index % TURN}"
 
 
 def draw(paint: Callable[[Figure], None], width: float, height: float, *, name: str, alt: str) -> Markup:

@@ -18,15 +18,19 @@ from likewise.board.report.pareto import duration
 
 def write_report(data: ReportData, path: str | os.PathLike[str]) -> Path:
     """Writes the report as one HTML file, whole or not at all, and returns its path."""
-    text = render(data)
+    return write_page(render(data), path)
+
+
+def write_page(text: str, path: str | os.PathLike[str]) -> Path:
+    """Writes a page, whole or not at all, and returns its path."""
     final = Path(path)
     with atomic_path(final) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return final
 
 
-def render(data: ReportData) -> str:
-    """The report as HTML."""
+def templates() -> Environment:
+    """The templates, with what all pages have in common."""
     environment = Environment(
         loader=PackageLoader("likewise.board.report"),
         autoescape=True,
@@ -36,8 +40,14 @@ def render(data: ReportData) -> str:
     )
     environment.filters |= {"number": number, "percent": percent, "duration": duration}
     environment.filters |= {"sentence": wording.sentence, "date": wording.date, "soft": wording.soft}
-    environment.filters["score"] = lambda row: value_of(row, "score")
     environment.globals |= {"dash": DASH, "value_of": value_of, "colours": COLOURS, "same": wording.same}
+    return environment
+
+
+def render(data: ReportData) -> str:
+    """The report as HTML."""
+    environment = templates()
+    environment.filters["score"] = lambda row: value_of(row, "score")
     real = sections.real_columns(data)
     names, mirrors = sections.mirrors(data, real)
     groups, without = sections.likelihoods(data)
