@@ -55,7 +55,7 @@ def found(tmp_path_factory) -> Gallery:
 
 
 def test_the_toys_of_the_plane_have_all_their_mass_in_view():
-    assert set(planar()) == {"ring", "grid", "two_moons", "pinwheel", "checkerboard", "banana"}
+    assert set(planar()) == {"ring", "grid", "two_moons", "pinwheel", "checkerboard", "banana", "one_blob", "two_blobs"}
     for name in planar():
         toy = lw.datasets.toy(name)
         plane = plane_of(toy)

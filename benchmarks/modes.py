@@ -1,7 +1,7 @@
 """How many modes of a mixture a model finds, and how many of its samples lie in one: the ring of 8 and the grid of 25.
 
-    python benchmarks/gan_modes.py --toy grid --time 2m --threads 1
-    python benchmarks/gan_modes.py --toy grid --time 2m --threads 1 --family energy
+    python benchmarks/modes.py --toy grid --time 2m --threads 1
+    python benchmarks/modes.py --toy grid --time 2m --threads 1 --family energy
 
 A sample is of high quality within three standard deviations of the nearest mode, and a mode is found when some
 high-quality sample is nearest to it (Lin et al. 2018, section 4.1, which draws 2,500 samples; PacGAN4 finds 24.8 of the
