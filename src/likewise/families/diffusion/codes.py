@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event, Status
-from likewise.networks.denoiser import Sight
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily
@@ -72,11 +71,7 @@ def draw_codes(
     left = (coded & ~known).sum(1)
     for k in range(int(left.max()) if len(left) else 0):
         active = (left > k).nonzero().squeeze(1)
-        now = known[active]
-        sight = Sight(
-            codes[active], told.values[active], now, exact[active], torch.zeros_like(now), family.far(len(now))
-        )
-        logits = family.logits(sight)
+        logits = family.logits(codes[active], told.values[active], known[active], exact[active])
         chosen = turn[active, k]
         for i in family.coded:
             here = (chosen == i).nonzero().squeeze(1)

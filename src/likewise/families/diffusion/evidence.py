@@ -119,11 +119,9 @@ def _inpainted(
     present, shown = family.event.present(codes)[:, family.values], torch.ones_like(known)
     noise = torch.randn(present.shape, generator=generator, device=generator.device).to(family.denoiser.centres)
 
-    def denoise(y: Tensor, level: float) -> Tensor:
-        return family.denoised(records, shown, present, y, y.new_full((len(y),), level))
-
     levels, given = family.schedule.levels(family.steps), told.values[:, family.values].to(noise)
     y = start(noise, float(levels[0]))
+    denoise = family.seeing(records, shown, present)
     return inpainted(denoise, y, levels, given, known[:, family.values], family.resamplings, generator)
 
 

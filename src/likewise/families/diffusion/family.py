@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import log, log1p
 from typing import Literal, get_args
 
@@ -32,11 +32,12 @@ from likewise.families.settings import (
 )
 from likewise.mathematics.samplers import Sampler, sampled, start
 from likewise.mathematics.schedules import Prediction, Schedule, noise_schedule
-from likewise.networks.denoiser import RecordDenoiser, Sight
+from likewise.networks.denoiser import RecordDenoiser
 from likewise.networks.roles import network
 
 Likelihood = Literal["bound", "flow"]
 Conditioning = Literal["learned", "inpainting"]
+Denoising = Callable[[Tensor, Tensor | float], Tensor]
 
 SAMPLE_TILE = 8192
 """Records drawn at once."""
@@ -177,7 +178,7 @@ class DiffusionFamily(Family):
         self.reader = CodeReader(event)
         quantised = [v for v, i in enumerate(self.values) if isinstance(event.all[i].value, Quantised)]
         self.dequantisation = Dequantisation(quantised, len(self.values), "uniform", 0, width)
-        found = network("denoiser", event.layout)(event, width, hidden, layers, dropout, bumps)
+        found = network("denoiser", event.layout)(event, self.values, width, hidden, layers, dropout, bumps)
         assert isinstance(found, RecordDenoiser)
         self.denoiser = found
 
@@ -231,8 +232,7 @@ class DiffusionFamily(Family):
             coded = torch.zeros(entries, dtype=torch.bool, device=batch.codes.device)
             coded[self.coded] = True
             view = labelled(masked(size, entries, coded, share, generator), self.given, told)
-            sight = Sight(batch.codes, batch.values, *view, torch.zeros_like(view.known), self.far(size))
-            logits = self.denoiser(sight, generator)[1].float()
+            logits = self.denoiser.codes(self.denoiser.context(batch.codes, batch.values, *view), generator).float()
             total = total + hidden_loss(self.reader, logits, batch.codes, view.known, self.coded)
         if self.values:
             view = labelled(noised(size, entries, share, generator), self.given, told)
@@ -252,60 +252,45 @@ class DiffusionFamily(Family):
         path = self.schedule.path(level)
         noise = torch.randn(x.shape, generator=generator, device=device).to(x)
         z = path.alpha * x + path.sigma * noise
-        said = self._said(batch, view, here, z, level.squeeze(1), generator)
+        context = self.denoiser.context(batch.codes, batch.values, *view)
+        said = self.denoiser.values(context, z, here, level.squeeze(1), generator).float()
         return ((said - path.target(self._prediction, x, noise)).square() * here).sum(1)
 
     # ---------------------------------------------------------------------------------------------------- the network
 
-    def far(self, size: int) -> Tensor:
-        """The level (size,) at which nothing is left of values: where codes are told."""
-        return self.denoiser.centres.new_full((size,), self.schedule.greatest)
+    def logits(self, codes: Tensor, values: Tensor, known: Tensor, exact: Tensor) -> Tensor:
+        """What the network says of codes given a context, beyond what labels ask for where there is guidance."""
+        return self._guided([self.denoiser.codes(each) for each in self._contexts(codes, values, known, exact)])
 
-    def logits(self, sight: Sight) -> Tensor:
-        """What the network says of codes, beyond what labels ask for where there is guidance."""
-        found: Tensor = self.denoiser(sight)[1]
-        if self._guidance:
-            free: Tensor = self.denoiser(sight._replace(known=self._unlabelled(sight.known)))[1]
-            found = found + self._guidance * (found - free)
-        return found
+    def seeing(self, records: Batch, known: Tensor, here: Tensor, exact: Tensor | None = None) -> Denoising:
+        """The denoiser of the values `here` (B, V) of records with a context: a function of y and its level.
 
-    def denoised(
-        self,
-        batch: Batch,
-        known: Tensor,
-        here: Tensor,
-        y: Tensor,
-        level: Tensor,
-        exact: Tensor | None = None,
-    ) -> Tensor:
-        """The means (B, V) of values `here` (B, V) given y = values + level eps, codes where `known`, exact values."""
+        By default no value is exact but those of labels that are given.
+        """
         if exact is None:
             exact = torch.zeros_like(known)
             exact[:, self.given] = known[:, self.given]
-        path = self.schedule.path(level.unsqueeze(1))
-        z = path.alpha * y
-        said = self._said(batch, View(known, exact), here, z, level)
-        if self._guidance:
-            free = self._said(batch, View(self._unlabelled(known), exact), here, z, level)
-            said = said + self._guidance * (said - free)
-        return path.clean(self._prediction, said, z)
+        contexts = self._contexts(records.codes, records.values, known, exact)
 
-    def _said(
-        self,
-        batch: Batch,
-        view: View,
-        here: Tensor,
-        z: Tensor,
-        level: Tensor,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """What the network says of the values (B, V) that have noise."""
-        values, shown = batch.values.to(z), torch.zeros_like(view.known)
-        values, shown[:, self.values] = values.clone(), here
-        values[:, self.values] = torch.where(here, z, values[:, self.values])
-        said: Tensor = self.denoiser(Sight(batch.codes, values, view.known, view.exact, shown, level), generator)[0]
-        at = [self.denoiser.places.index(i) for i in self.values]
-        return (said if said.dtype == torch.float64 else said.float())[:, at]
+        def denoise(y: Tensor, level: Tensor | float) -> Tensor:
+            level = y.new_full((len(y),), level) if isinstance(level, float) else level
+            path = self.schedule.path(level.unsqueeze(1))
+            z = path.alpha * y
+            said = self._guided([self.denoiser.values(each, z, here, level) for each in contexts])
+            return path.clean(self._prediction, said, z)
+
+        return denoise
+
+    def _contexts(self, codes: Tensor, values: Tensor, known: Tensor, exact: Tensor) -> list[Tensor]:
+        """The context (B, width); and for guidance, that without labels."""
+        found = [self.denoiser.context(codes, values, known, exact)]
+        if self._guidance:
+            found.append(self.denoiser.context(codes, values, self._unlabelled(known), exact))
+        return found
+
+    def _guided(self, said: list[Tensor]) -> Tensor:
+        """(1 + w) s(x | y) - w s(x) (Ho and Salimans 2022, equation 6)."""
+        return said[0] if len(said) == 1 else said[0] + self._guidance * (said[0] - said[1])
 
     def _unlabelled(self, known: Tensor) -> Tensor:
         known = known.clone()
@@ -355,12 +340,9 @@ class DiffusionFamily(Family):
         levels = self.schedule.levels(self.steps)
         noise = torch.randn(here.shape, generator=generator, device=generator.device).to(self.denoiser.centres)
 
-        def denoise(y: Tensor, level: float) -> Tensor:
-            return self.denoised(records, shown, here, y, y.new_full((len(y),), level), known)
-
         y = start(noise, float(levels[0]))
         yield y
-        yield from sampled(self.sampler, denoise, y, levels, generator)
+        yield from sampled(self.sampler, self.seeing(records, shown, here, known), y, levels, generator)
 
     @torch.no_grad()
     def journey(self, size: int, frames: int, generator: torch.Generator) -> list[Batch]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from likewise.events import Batch
 from likewise.mathematics.probability_flow import even_levels, transport
-from likewise.networks.denoiser import Sight
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily
@@ -62,11 +61,10 @@ def _levels(family: DiffusionFamily) -> list[float]:
 
 def _denoiser(family: DiffusionFamily, codes: Tensor, present: Tensor) -> Callable[[Tensor, float], Tensor]:
     batch = family.event.complete(codes, torch.zeros(codes.shape, dtype=torch.float64, device=codes.device))
-    known = torch.ones_like(codes, dtype=torch.bool)
+    seeing = family.seeing(batch, torch.ones_like(codes, dtype=torch.bool), present)
 
     def denoise(y: Tensor, level: float) -> Tensor:
-        clean = family.denoised(batch, known, present, y, torch.full((len(y),), level, dtype=y.dtype))
-        return torch.where(present, clean, y / (1 + level * level))
+        return torch.where(present, seeing(y, level), y / (1 + level * level))
 
     return denoise
 
@@ -78,7 +76,7 @@ def _walk(family: DiffusionFamily, codes: Tensor, step: Callable[[int, int, Tens
     nothing = torch.zeros_like(known)
     zero = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device)
     for k, i in enumerate(family.coded):
-        logits = family.logits(Sight(codes, zero, known, nothing, nothing, family.far(len(codes))))
+        logits = family.logits(codes, zero, known, nothing)
         share = torch.softmax(family.reader.log_codes(i, logits)[:, : family.event.all[i].seen].double(), 1)
         step(k, i, share.cumsum(1), share)
         known[:, i] = True

@@ -14,7 +14,6 @@ from likewise.families.family import LogProb
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
 from likewise.mathematics.probability_flow import even_levels, log_density
-from likewise.networks.denoiser import Sight
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily
@@ -103,8 +102,7 @@ def _codes_bound(family: DiffusionFamily, tile: Batch, known: Tensor, noise: _No
         hidden = told & (rank < hidden_count.unsqueeze(1))
         shown = known.clone()
         shown[:, family.coded] = told & ~hidden
-        sight = Sight(tile.codes, tile.values, shown, exact, torch.zeros_like(exact), family.far(len(tile)))
-        logits = family.logits(sight)
+        logits = family.logits(tile.codes, tile.values, shown, exact)
         each = torch.stack([family.reader.log_prob(i, logits, tile.codes) for i in family.coded], 1)
         mean = torch.where(hidden, each, torch.zeros_like(each)).sum(1) / hidden.sum(1).clamp(min=1)
         total = total + mean * count / strata
@@ -145,19 +143,19 @@ def _bound(
     prior = 0.5 * ((high * high * size + square) / (1 + high * high) - size + size * math.log1p(1 / high**2))
     shift = noise.part("level", k).squeeze(1)
     span = math.log(high / low)
-    total = -prior
+    total, denoise = -prior, family.seeing(tile, known, present)
     for part in range(family.score_levels):
         level = low * torch.exp(span * (part + shift) / family.score_levels)
         eps = normal[:, part]
         s = level.unsqueeze(1)
-        clean = family.denoised(tile, known, present, x + s * eps, level)
+        clean = denoise(x + s * eps, level)
         term = ((x - clean) ** 2 * here).sum(1) / level**2
         # A standard normal record is denoised to y / (1 + s^2).
         noisy = ((eps - s * x) ** 2 * here).sum(1)
         control = (noisy - size - level**2 * square) / (1 + level**2) ** 2
         total = total - span / family.score_levels * (term - control)
     eps = normal[:, 0]
-    clean = family.denoised(tile, known, present, x + low * eps, torch.full_like(shift, low))
+    clean = denoise(x + low * eps, low)
     last = ((x - clean) ** 2 * here).sum(1) / (2 * low**2) - 0.5 * ((eps * eps) * here).sum(1) + 0.5 * size
     found: Tensor = total - last - size * (0.5 * math.log(2 * math.pi) + math.log(low))
     return found
@@ -173,10 +171,11 @@ def _flow(
         signs = noise.part("noise", k).view(len(x), family.score_levels, -1)[:, :PROBES]
         probes = torch.where(signs < 0.5, -1.0, 1.0).to(x).movedim(1, 0)
 
+    seeing = family.seeing(tile, known, present)
+
     def denoise(y: Tensor, level: float) -> Tensor:
-        clean = family.denoised(tile, known, present, y, torch.full((len(y),), level).to(y))
         # An absent coordinate is 0, and that of a standard normal record stays there.
-        return torch.where(present, clean, y / (1 + level * level))
+        return torch.where(present, seeing(y, level), y / (1 + level * level))
 
     found = log_density(denoise, x * present, levels, probes)[0]
     absent = 0.5 * math.log(2 * math.pi * (1 + levels[0] ** 2)) * (~present).sum(1)
