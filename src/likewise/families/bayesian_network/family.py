@@ -157,15 +157,21 @@ class BayesianNetworkFamily(Family):
         if partial and self.network is not None:
             self._add_rows(self.network, train)
             return {"added_rows": len(train)}
+        apart = train.rows(slice(0, 0))
         if not len(held_out):
+            # Choices are made by records that nothing was counted from; these are counted afterwards.
             order = np.random.default_rng(seed).permutation(len(train))
-            held_out = train.rows(torch.from_numpy(np.sort(order[: max(len(train) // 10, 1)])))
+            cut = len(train) // 10
+            held_out, rest = (train.rows(torch.from_numpy(np.sort(part))) for part in (order[:cut], order[cut:]))
+            held_out, apart, train = (held_out, held_out, rest) if cut else (train, apart, train)
         learner = learning.fit if self.settings["values"] == "bins" else gaussian_learning.fit
         network, description, record = learner(
             self.event, train, held_out, self._options(), self.settings["max_memory"]
         )
         self.network = network
         self.settings["network"] = description
+        if len(apart):
+            self._add_rows(network, apart)
         return record
 
     def _options(self) -> learning.Options:
