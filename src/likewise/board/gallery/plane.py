@@ -69,7 +69,7 @@ def planar() -> tuple[str, ...]:
     Examples
     --------
     >>> planar()
-    ('ring', 'grid', 'two_moons', 'pinwheel', 'checkerboard', 'banana')
+    ('one_blob', 'two_blobs', 'ring', 'grid', 'two_moons', 'pinwheel', 'checkerboard', 'banana')
     """
     return tuple(name for name in TOYS if _is_planar(toy(name)))
 
