@@ -27,6 +27,7 @@ from likewise.families.family import Draws, Family, LogProb, Player
 from likewise.families.settings import BELOW_ONE, NON_NEGATIVE, POSITIVE, POSITIVE_WHOLE, WHOLE, check, one_of
 from likewise.mathematics.annealed_importance import annealed_importance
 from likewise.mathematics.relaxation import gumbel
+from likewise.mathematics.resampling import effective_sizes
 from likewise.networks.roles import network as network_of
 
 NOISE_TURNS = 16
@@ -47,9 +48,9 @@ GUARD = 50.0
 CHANGED = 2
 """Entries of a record that are changed in a turn of score matching, for what is not a value."""
 
-ANNEALED, MOST_LEVELS, FINENESS = 1024, 64, 4.0
-"""Chains of the annealed importance sampling of the normaliser, its levels at most, and levels for each nat by which f
-varies over the base."""
+ANNEALED, LEAST_LEVELS, MOST_LEVELS, FINENESS = 1024, 4, 64, 3.0
+"""Chains of the annealed importance sampling of the normaliser, its levels at least and at most, and levels for each
+nat by which the base's records are worth fewer than they are: f far below 0 costs nothing."""
 
 SETTLING = 50
 """Moves in which the step of Langevin moves is adapted after a fit."""
@@ -296,7 +297,8 @@ class EnergyFamily(Family):
             return self._target(exponent).run(points, moves, log_step, generator)
 
         target = self._target()
-        levels = min(MOST_LEVELS, max(1, math.ceil(FINENESS * float(target.ratio(pilot).std()))))
+        worth = float(effective_sizes(target.ratio(pilot).double(), len(pilot))) / len(pilot)
+        levels = min(MOST_LEVELS, max(LEAST_LEVELS, math.ceil(FINENESS * -math.log(max(worth, 1e-9)))))
         exponents = [(k + 1) / levels for k in range(levels)]
         found = annealed_importance(start, target.ratio, move, exponents)
         self.log_partition.fill_(found.log_ratio)
