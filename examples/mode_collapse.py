@@ -1,9 +1,10 @@
-"""Mode collapse, and what cures it: a GAN of the textbook on one blob and on two, and then with one change at a time.
+"""Mode collapse, and what may cure it: a GAN of the textbook on one blob and two, and then with one change at a time.
 
     python examples/mode_collapse.py --out mode_collapse.png
 
 Trained by cross entropy (Goodfellow et al. 2014, the non-saturating form), the generator learns one blob. Of two it
-visits one, since nothing in its loss asks where the rest of the data is. Each cure changes the settings named below.
+visits one, since nothing in its loss asks where the rest of the data is. Each cure that was proposed changes the
+settings named below; the table says which of them help here.
 """
 
 from __future__ import annotations

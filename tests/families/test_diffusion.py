@@ -101,6 +101,16 @@ def test_an_unseen_state_has_its_reserved_probability() -> None:
 
 
 @torch.no_grad()
+def test_the_score_of_a_partial_record_does_not_depend_on_whole_ones_beside_it() -> None:
+    family = wild(CODES, score_levels=4)
+    batch = states(CODES, (3, 2, 3))
+    partial = batch.hide([0])
+    mixed = Batch.join([batch.rows(slice(0, 5)), partial.rows(slice(5, 9))])
+    alone = family.log_prob(partial.rows(slice(5, 9)), 0).values
+    assert torch.allclose(family.log_prob(mixed, 0).values[5:], alone, rtol=0, atol=1e-9)
+
+
+@torch.no_grad()
 def test_codes_are_drawn_along_random_orders() -> None:
     family = wild(CODES)
     size = 20_000
@@ -323,6 +333,8 @@ def test_guidance_goes_beyond_what_labels_ask_for() -> None:
     means = [model.sample(800, given={"side": "right"}, random_state=0)["x"].mean() for model in (plain, pushed)]
     assert means[0] == pytest.approx(1.0, abs=0.35)
     assert means[1] > means[0] + 0.3
+    # Nothing has a likelihood under guidance: scores are those of the model without it.
+    assert np.array_equal(plain.score_samples(frame[:20], side[:20]), pushed.score_samples(frame[:20], side[:20]))
 
 
 def test_a_conditional_model_decodes_no_latents() -> None:

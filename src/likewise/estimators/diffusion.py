@@ -49,7 +49,7 @@ class Diffusion(Generative):
     resamplings : int
     guidance : float
         Of models fitted with `conditional=True`: how far samples go beyond what their labels ask for (Ho and Salimans
-        2022).
+        2022). Scores have none.
     label_dropout : float
         The share of training records whose labels are hidden, for guidance.
     width, hidden, layers, dropout, bumps : int, int, int, float, int

@@ -111,6 +111,13 @@ def check_scores(family: Family, batch: Batch) -> None:
             found = torch.from_numpy(score(family, batch.rows(part), 0).values)
             expected = torch.from_numpy(scores.values)[part]
             assert torch.allclose(found, expected, rtol=1e-9, atol=1e-9), f"a record's score depends on {words}"
+    if not len(family.event.entries):
+        return
+    partial = batch.rows(slice(0, 2)).hide([0])
+    alone, beside = score(family, partial, 0), score(family, Batch.join([batch.rows(slice(0, 3)), partial]), 0)
+    assert (abs(alone.values - beside.values[3:]) < 1e-9).all(), (
+        "a partial record's score depends on whole ones beside it"
+    )
 
 
 def check_marginal(family: Family, batch: Batch, entry: int) -> None:

@@ -55,6 +55,24 @@ def output_sizes(event: Event, components: int) -> tuple[int, ...]:
     )
 
 
+def log_codes(entry: Entry, logits: Tensor) -> Tensor:
+    """log-probabilities (B, K) of the codes of an entry from their logits.
+
+    A state that no training record had keeps its reserved probability, whatever the context.
+    """
+    if entry.unseen is None:
+        return torch.log_softmax(logits, 1)
+    seen = torch.log_softmax(logits[:, :-1], 1) + log1p(-entry.reserved)
+    return torch.cat([seen, torch.full_like(seen[:, :1], log(entry.reserved))], 1)
+
+
+def log_sure(entry: Entry, codes: Tensor) -> Tensor:
+    """The log-probability (B,) float64 of codes (B,) of an entry of which training records had only one."""
+    assert entry.unseen is not None
+    unseen = (codes == entry.unseen).double()
+    return unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
+
+
 @dataclass(frozen=True)
 class Branches:
     """The states an entry can take, N a row: codes, coordinates that networks see, log-probabilities; all (B, N)."""
@@ -74,15 +92,8 @@ class EntryConditional:
         self._event, self._index, self._size = event, index, len(raw)
         self.entry: Entry = event.all[index]
         codes = self.entry.code.size if self.entry.code.size > 1 else 0
-        self.log_codes = self._log_codes(raw[:, :codes]) if codes else raw.new_zeros(len(raw), 1)
+        self.log_codes = log_codes(self.entry, raw[:, :codes]) if codes else raw.new_zeros(len(raw), 1)
         self.mixture = values(raw[:, codes:]) if self.entry.value is not None else None
-
-    def _log_codes(self, logits: Tensor) -> Tensor:
-        if self.entry.unseen is None:
-            return torch.log_softmax(logits, 1)
-        # A state that no training record had keeps its reserved probability, whatever the context.
-        seen = torch.log_softmax(logits[:, :-1], 1) + log1p(-self.entry.reserved)
-        return torch.cat([seen, torch.full_like(seen[:, :1], log(self.entry.reserved))], 1)
 
     def log_prob(self, codes: Tensor, lower: Tensor, width: Tensor) -> Tensor:
         """log-probability (B,) of observed states, in the user's units."""

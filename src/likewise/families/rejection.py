@@ -140,6 +140,20 @@ def _agreeing(event: Event, i: int, codes: Tensor, values: Tensor, evidence: Bat
     return torch.where(status == Status.RESTRICTED, inside, match)
 
 
+def inside(event: Event, evidence: Batch, drawn: Batch) -> Tensor:
+    """Which drawn records (B,) lie within the sets of the evidence in the same row."""
+    found = torch.ones(len(drawn), dtype=torch.bool, device=drawn.codes.device)
+    for i, allowed in evidence.restrictions.items():
+        codes = drawn.codes[:, i]
+        within = allowed.codes.gather(1, codes.unsqueeze(1))[:, 0]
+        if event.all[i].value is not None:
+            z = drawn.values[:, i : i + 1].double()
+            somewhere = ((z >= allowed.intervals[:, :, 0]) & (z <= allowed.intervals[:, :, 1])).any(1)
+            within = within & (somewhere | (codes != 0))
+        found &= within | (evidence.status[:, i] != Status.RESTRICTED)
+    return found
+
+
 class _Pool:
     """What agreed so far: candidates, and which of them belong to which record of evidence."""
 

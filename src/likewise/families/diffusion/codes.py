@@ -1,24 +1,22 @@
-"""Codes by masked diffusion: how probable they are, how they are drawn, and their deterministic latents."""
+"""Codes by masked diffusion: how probable they are, and how they are drawn."""
 
 from __future__ import annotations
 
-from math import log, log1p
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event, Status
+from likewise.families.code_scores import code_at
+from likewise.families.entry import log_codes
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily
 
 
 class CodeReader:
-    """The conditional distributions of codes that a denoiser's logits (B, sum of code sizes) stand for.
-
-    A state that no training record had keeps its reserved probability, whatever is shown.
-    """
+    """The conditional distributions of codes that a denoiser's logits (B, sum of code sizes) stand for."""
 
     def __init__(self, event: Event) -> None:
         self.event = event
@@ -27,29 +25,17 @@ class CodeReader:
 
     def log_codes(self, i: int, logits: Tensor) -> Tensor:
         """log-probabilities (B, K) of the codes of entry `i`."""
-        entry = self.event.all[i]
-        start, size = self._start[i], entry.code.size
-        if entry.unseen is None:
-            return torch.log_softmax(logits[:, start : start + size], 1)
-        seen = torch.log_softmax(logits[:, start : start + entry.seen], 1) + log1p(-entry.reserved)
-        return torch.cat([seen, torch.full_like(seen[:, :1], log(entry.reserved))], 1)
+        start, entry = self._start[i], self.event.all[i]
+        return log_codes(entry, logits[:, start : start + entry.code.size])
 
     def log_prob(self, i: int, logits: Tensor, codes: Tensor) -> Tensor:
         """log-probability (B,) of the code that each record (B, E) has in entry `i`."""
         return self.log_codes(i, logits).gather(1, codes[:, i : i + 1]).squeeze(1)
 
-
-def hidden_loss(reader: CodeReader, logits: Tensor, codes: Tensor, known: Tensor, coded: list[int]) -> Tensor:
-    """The negative bound (B,) of log p(codes): the mean of -log p over hidden codes, times how many codes there are.
-
-    With the number of hidden codes uniform it is, on average, the negative log-probability along a random order
-    (Uria et al. 2014, equation 8; Hoogeboom et al. 2022, equation 3), which is the bound of masked diffusion
-    (Austin et al. 2021; Sahoo et al. 2024, equation 10).
-    """
-    hidden = ~known[:, coded]
-    each = torch.stack([reader.log_prob(i, logits, codes) for i in coded], 1)
-    total = torch.where(hidden, each, torch.zeros_like(each)).sum(1)
-    return -total * len(coded) / hidden.sum(1).clamp(min=1)
+    def mean_hidden(self, entries: list[int], logits: Tensor, codes: Tensor, hidden: Tensor) -> Tensor:
+        """The mean log-probability (B,) of those of the entries (n) that are `hidden` (B, n); 0 where none is."""
+        each = torch.stack([self.log_prob(i, logits, codes) for i in entries], 1)
+        return torch.where(hidden, each, torch.zeros_like(each)).sum(1) / hidden.sum(1).clamp(min=1)
 
 
 def draw_codes(
@@ -62,10 +48,10 @@ def draw_codes(
     """
     codes, known = told.codes.clone(), known.clone()
     log_weight = torch.zeros(len(codes), dtype=torch.float64, device=codes.device)
-    uniform = torch.rand(known.shape, generator=generator, device=generator.device).to(codes.device)
+    order = torch.rand(known.shape, generator=generator, device=generator.device).to(codes.device)
     coded = torch.zeros(known.shape[1], dtype=torch.bool, device=codes.device)
     coded[family.coded] = True
-    turn = torch.where(coded & ~known, uniform, 2.0).argsort(1)
+    turn = torch.where(coded & ~known, order, 2.0).argsort(1)
     # What has one code only was never hidden from anybody.
     known = known | ~coded
     left = (coded & ~known).sum(1)
@@ -78,17 +64,16 @@ def draw_codes(
             if not len(here):
                 continue
             rows = active[here]
-            log_codes = family.reader.log_codes(i, logits[here]).double()[:, : family.event.all[i].seen]
+            level = family.reader.log_codes(i, logits[here]).double()[:, : family.event.all[i].seen]
             if i in told.restrictions:
                 restricted = (told.status[rows, i] == Status.RESTRICTED).unsqueeze(1)
-                allowed = told.restrictions[i].codes[rows, : log_codes.shape[1]] | ~restricted
-                within = torch.where(allowed, log_codes, -torch.inf)
+                allowed = told.restrictions[i].codes[rows, : level.shape[1]] | ~restricted
+                within = torch.where(allowed, level, -torch.inf)
                 mass = torch.logsumexp(within, 1)
                 log_weight[rows] += torch.where(restricted[:, 0], mass, 0.0)
-                log_codes = torch.where(torch.isneginf(mass).unsqueeze(1), log_codes, within)
-            share = torch.softmax(log_codes, 1).cumsum(1)
-            level = torch.rand(len(rows), 1, generator=generator, device=generator.device, dtype=torch.float64)
-            picked = (level.to(share.device) * share[:, -1:] >= share).sum(1).clamp(max=share.shape[1] - 1)
-            codes[rows, i] = picked
+                level = torch.where(torch.isneginf(mass).unsqueeze(1), level, within)
+            cumulative = torch.softmax(level, 1).cumsum(1)
+            uniform = torch.rand(len(rows), generator=generator, device=generator.device, dtype=torch.float64)
+            codes[rows, i] = code_at(uniform.to(cumulative.device) * cumulative[:, -1], cumulative)
             known[rows, i] = True
     return codes, log_weight

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from math import log, log1p
 from typing import Literal, get_args
 
 import torch
@@ -15,8 +14,8 @@ from likewise.events import Batch, Event, Quantised, Status
 from likewise.families.dequantise import Dequantisation
 from likewise.families.diffusion import evidence as under_evidence
 from likewise.families.diffusion import latents, scores
-from likewise.families.diffusion.codes import CodeReader, draw_codes, hidden_loss
-from likewise.families.diffusion.views import View, labelled, masked, noised
+from likewise.families.diffusion.codes import CodeReader, draw_codes
+from likewise.families.diffusion.objective import losses
 from likewise.families.family import Draws, Family, LogProb, Player, evenly
 from likewise.families.labels import LabelMarginal, drawn_labels
 from likewise.families.settings import (
@@ -38,9 +37,6 @@ from likewise.networks.roles import network
 Likelihood = Literal["bound", "flow"]
 Conditioning = Literal["learned", "inpainting"]
 Denoising = Callable[[Tensor, Tensor | float], Tensor]
-
-SAMPLE_TILE = 8192
-"""Records drawn at once."""
 
 EXAMINED = 64
 """Records by which the error of going to the latents and back is measured, at most."""
@@ -168,7 +164,7 @@ class DiffusionFamily(Family):
         self.score_levels, self.score_draws = score_levels, score_draws
         self.likelihood, self.conditioning = likelihood, conditioning
         self.schedule = noise_schedule(schedule, noise_mean, noise_deviation)
-        self.sampler, self._prediction, self._guidance = sampler, prediction, guidance if conditional else 0.0
+        self.sampler, self.prediction, self._guidance = sampler, prediction, guidance if conditional else 0.0
         self.labels = LabelMarginal(event) if conditional else None
         self.given = list(event.label_entries) if conditional else []
         free = [i for i in range(len(event)) if i not in self.given]
@@ -210,11 +206,11 @@ class DiffusionFamily(Family):
 
     def forward(self, batch: Batch, player: str, generator: torch.Generator) -> Tensor:
         """What `validate` measures, of a minibatch."""
-        return self._losses(batch, self.settings["evidence_share"], generator).mean()
+        return losses(self, batch, self.settings["evidence_share"], generator).mean()
 
     def validate(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """The bound of codes in nats, and the squared error of what is told of values, of held-out records (B,)."""
-        return self._losses(batch, 0.0, generator)
+        return losses(self, batch, 0.0, generator)
 
     def learner_state(self) -> Mapping[str, Tensor]:
         """Nothing besides the parameters."""
@@ -222,39 +218,6 @@ class DiffusionFamily(Family):
 
     def load_learner_state(self, state: Mapping[str, Tensor]) -> None:
         """Nothing to load."""
-
-    def _losses(self, batch: Batch, share: float, generator: torch.Generator) -> Tensor:
-        size, entries = batch.codes.shape
-        total = batch.values.new_zeros(size)
-        hides = self.settings["label_dropout"] if self.given and self.training else 0.0
-        told = torch.rand(size, 1, generator=generator, device=generator.device) >= hides
-        if self.coded:
-            coded = torch.zeros(entries, dtype=torch.bool, device=batch.codes.device)
-            coded[self.coded] = True
-            view = labelled(masked(size, entries, coded, share, generator), self.given, told)
-            logits = self.denoiser.codes(self.denoiser.context(batch.codes, batch.values, *view), generator).float()
-            total = total + hidden_loss(self.reader, logits, batch.codes, view.known, self.coded)
-        if self.values:
-            view = labelled(noised(size, entries, share, generator), self.given, told)
-            total = total + self._squared_errors(batch, view, generator)
-        return total
-
-    def _squared_errors(self, batch: Batch, view: View, generator: torch.Generator) -> Tensor:
-        """The squared errors (B,) of what the network says of values with noise, added up over them."""
-        at, size, device = self.values, len(batch), generator.device
-        uniform = torch.rand(size, len(self.dequantisation.quantised), generator=generator, device=device)
-        here = (self.event.present(batch.codes) & view.known & ~view.exact)[:, at]
-        values, lower, width = (part[:, at] for part in (batch.values, batch.lower, batch.width))
-        x, _ = self.dequantisation(values, lower, width, here, None, uniform)
-        # Levels of a minibatch are spread evenly over their quantiles (Kingma et al. 2021, appendix I.1).
-        even = (torch.arange(size, device=device) + torch.rand(1, generator=generator, device=device)) / size
-        level = self.schedule.draw(even[torch.randperm(size, generator=generator, device=device)]).to(x).unsqueeze(1)
-        path = self.schedule.path(level)
-        noise = torch.randn(x.shape, generator=generator, device=device).to(x)
-        z = path.alpha * x + path.sigma * noise
-        context = self.denoiser.context(batch.codes, batch.values, *view)
-        said = self.denoiser.values(context, z, here, level.squeeze(1), generator).float()
-        return ((said - path.target(self._prediction, x, noise)).square() * here).sum(1)
 
     # ---------------------------------------------------------------------------------------------------- the network
 
@@ -277,7 +240,7 @@ class DiffusionFamily(Family):
             path = self.schedule.path(level.unsqueeze(1))
             z = path.alpha * y
             said = self._guided([self.denoiser.values(each, z, here, level) for each in contexts])
-            return path.clean(self._prediction, said, z)
+            return path.clean(self.prediction, said, z)
 
         return denoise
 
@@ -297,6 +260,12 @@ class DiffusionFamily(Family):
         known[:, self.given] = False
         return known
 
+    def _precise(self) -> DiffusionFamily:
+        """The model in double precision, and without guidance, under which nothing has a likelihood."""
+        found = copy.deepcopy(self).double().eval()
+        found._guidance = 0.0
+        return found
+
     def known(self, batch: Batch) -> Tensor:
         """Entries (B, E) that the network is told: observed, and not in a state that training never showed."""
         return (batch.status == Status.OBSERVED) & ~self.event.unseen(batch.codes)
@@ -310,26 +279,20 @@ class DiffusionFamily(Family):
         By default bounds: of codes along a random order, of values in continuous time (Kingma et al. 2021). With
         `likelihood="flow"` the density of values is that of the probability flow, an estimate (Song et al. 2021). What
         the network says of partial records, having learned to, is an estimate too. With `conditional`, labels are not
-        scored; unknown ones are summed over with their counted frequencies.
+        scored; unknown ones are summed over with their counted frequencies. Guidance is for samples: scores have none.
         """
-        precise = copy.deepcopy(self).double().eval()
+        precise = self._precise()
         batch = batch.to(dtype=torch.float64)
         if self.labels is None:
             return scores.log_prob(precise, batch, seed)
         return self.labels.summed(batch, lambda records: scores.log_prob(precise, records, seed))
-
-    def log_sure(self, i: int, codes: Tensor) -> Tensor:
-        """The log-probability (B,) of the code of an entry of which training records had one."""
-        reserved = self.event.all[i].reserved
-        return torch.where(self.event.unseen(codes)[:, i], log(reserved), log1p(-reserved)).double()
 
     @torch.no_grad()
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records: codes uncovered one by one, then values; labels as often as counted, where they are given."""
         self.eval()
         told = drawn_labels(self.event, self.labels, size, generator)
-        parts = [under_evidence.drawn(self, tile, generator)[0] for tile in told.tiles(SAMPLE_TILE)]
-        return Batch.join(parts) if parts else Batch.unknown(self.event, 0)
+        return under_evidence.drawn(self, told, generator)[0]
 
     def draw_values(self, told: Batch, codes: Tensor, known: Tensor, generator: torch.Generator) -> Iterator[Tensor]:
         """Values (B, V) on their way, noise first, given all codes and the values of `told` that are `known` (B, E)."""
@@ -394,7 +357,7 @@ class DiffusionFamily(Family):
         for i in self.values:
             if bool((batch.status[:, i] != Status.OBSERVED).any()):
                 raise NotSupported(f"a diffusion has no latents of records without {self.event.all[i].name!r}: give it")
-        return latents.encode(copy.deepcopy(self).double().eval(), batch.to(dtype=torch.float64))
+        return latents.encode(self._precise(), batch.to(dtype=torch.float64))
 
     @torch.no_grad()
     def decode(self, latent: Tensor) -> Batch:
@@ -404,7 +367,7 @@ class DiffusionFamily(Family):
         """
         if self.labels is not None:
             raise NotSupported("a model with conditional=True decodes latents only together with labels")
-        return latents.decode(copy.deepcopy(self).double().eval(), latent)
+        return latents.decode(self._precise(), latent)
 
     def prior_latent(self, size: int, generator: torch.Generator) -> Tensor:
         """Latents (size, d) of records of the model: standard normal."""

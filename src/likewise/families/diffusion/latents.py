@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch
+from likewise.families.code_scores import code_at, score_of
 from likewise.mathematics.probability_flow import even_levels, transport
 
 if TYPE_CHECKING:
@@ -20,12 +21,10 @@ def encode(family: DiffusionFamily, batch: Batch) -> Tensor:
     codes, known = batch.codes.clone(), family.known(batch)
     scores = torch.zeros(len(batch), len(family.coded), dtype=torch.float64, device=codes.device)
 
-    def read(k: int, i: int, cumulative: Tensor, share: Tensor) -> None:
-        told, here = known[:, i], codes[:, i : i + 1].clamp(max=share.shape[1] - 1)
-        middle = (cumulative.gather(1, here) - 0.5 * share.gather(1, here)).squeeze(1)
-        score = torch.special.ndtri(middle.clamp(1e-12, 1 - 1e-12))
-        scores[:, k] = torch.where(told, score, 0.0)
-        codes[:, i] = torch.where(told, codes[:, i], (cumulative < 0.5).sum(1).clamp(max=share.shape[1] - 1))
+    def read(k: int, i: int, cumulative: Tensor) -> None:
+        score = score_of(codes[:, i], cumulative)
+        scores[:, k] = torch.where(known[:, i], score, 0.0)
+        codes[:, i] = torch.where(known[:, i], codes[:, i], code_at(torch.full_like(score, 0.5), cumulative))
 
     _walk(family, codes, read)
     if not family.values:
@@ -43,8 +42,8 @@ def decode(family: DiffusionFamily, latent: Tensor) -> Batch:
     codes = torch.zeros(len(latent), len(family.event), dtype=torch.int64, device=latent.device)
     level = torch.special.ndtr(latent[:, :count])
 
-    def choose(k: int, i: int, cumulative: Tensor, share: Tensor) -> None:
-        codes[:, i] = (level[:, k : k + 1] > cumulative).sum(1).clamp(max=share.shape[1] - 1)
+    def choose(k: int, i: int, cumulative: Tensor) -> None:
+        codes[:, i] = code_at(level[:, k], cumulative)
 
     _walk(family, codes, choose)
     values = torch.zeros(codes.shape, dtype=torch.float64, device=latent.device)
@@ -69,7 +68,7 @@ def _denoiser(family: DiffusionFamily, codes: Tensor, present: Tensor) -> Callab
     return denoise
 
 
-def _walk(family: DiffusionFamily, codes: Tensor, step: Callable[[int, int, Tensor, Tensor], None]) -> None:
+def _walk(family: DiffusionFamily, codes: Tensor, step: Callable[[int, int, Tensor], None]) -> None:
     """Goes through the codes in the order of their entries, each told those before; `step` writes into `codes`."""
     known = torch.ones_like(codes, dtype=torch.bool)
     known[:, family.coded] = False
@@ -78,5 +77,5 @@ def _walk(family: DiffusionFamily, codes: Tensor, step: Callable[[int, int, Tens
     for k, i in enumerate(family.coded):
         logits = family.logits(codes, zero, known, nothing)
         share = torch.softmax(family.reader.log_codes(i, logits)[:, : family.event.all[i].seen].double(), 1)
-        step(k, i, share.cumsum(1), share)
+        step(k, i, share.cumsum(1))
         known[:, i] = True

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from likewise.events import Batch, Status
 from likewise.families.diffusion.evidence import log_sets
+from likewise.families.entry import log_sure
 from likewise.families.family import LogProb
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
@@ -55,7 +56,8 @@ def _tile(family: DiffusionFamily, tile: Batch, seed: int, whole: bool) -> tuple
     error = each.std(0) / math.sqrt(len(each)) if len(each) > 1 else torch.zeros_like(mean)
     total = mean + family.event.log_share(tile.hide(family.given))
     for i in family.sure:
-        total = total + torch.where(tile.status[:, i] == Status.OBSERVED, family.log_sure(i, tile.codes), 0.0)
+        sure = log_sure(family.event.all[i], tile.codes[:, i])
+        total = total + torch.where(tile.status[:, i] == Status.OBSERVED, sure, 0.0)
     never = family.event.unseen(tile.codes) & (tile.status == Status.OBSERVED)
     for i in family.coded:
         if family.event.all[i].unseen is not None:
@@ -71,7 +73,8 @@ class _Noise:
 
     def __init__(self, family: DiffusionFamily, tile: Batch, seed: int) -> None:
         entries, values = len(family.event), len(family.values)
-        sizes = {"order": entries, "count": 1, "cell": values, "level": 1, "noise": family.score_levels * values}
+        noises = {"noise": family.score_levels * values, "signs": PROBES * values}
+        sizes = {"order": entries, "count": 1, "cell": values, "level": 1, **noises}
         drawn = record_noise(tile, seed, (family.score_draws, sum(sizes.values())))
         self._parts = dict(zip(sizes, drawn.to(tile.values.device).split(list(sizes.values()), 2), strict=True))
 
@@ -82,30 +85,24 @@ class _Noise:
 
 def _codes_bound(family: DiffusionFamily, tile: Batch, known: Tensor, noise: _Noise, k: int) -> Tensor:
     """The bound (B,) of the log-probability of the codes that are observed, along one random order."""
+    total = torch.zeros(len(tile), dtype=torch.float64, device=tile.codes.device)
+    if not family.coded:
+        return total
     told = known[:, family.coded]
     count = told.sum(1)
-    total = torch.zeros(len(tile), dtype=torch.float64, device=tile.codes.device)
-    most = int(count.max()) if family.coded else 0
-    if not most:
-        return total
     # Codes that are not observed stay hidden, and come last.
-    uniform = torch.where(told, noise.part("order", k)[:, family.coded], 2.0)
-    rank = uniform.argsort(1).argsort(1)
-    strata = min(most, family.score_levels)
+    rank = torch.where(told, noise.part("order", k)[:, family.coded], 2.0).argsort(1).argsort(1)
     exact = torch.zeros_like(known)
     exact[:, family.given] = known[:, family.given]
-    shift = noise.part("count", k).squeeze(1)
+    # How many are hidden, one number of each stratum: every number once, where there are as many strata.
+    strata = min(len(family.coded), family.score_levels)
     for part in range(strata):
-        # How many are hidden: each number once where they are few, one of each stratum where they are many.
-        share = part + (shift if most > family.score_levels else torch.zeros_like(shift))
-        hidden_count = (1 + share * count / strata).floor().clamp(max=count.clamp(min=1))
+        hidden_count = (1 + (part + noise.part("count", k).squeeze(1)) * count / strata).floor()
         hidden = told & (rank < hidden_count.unsqueeze(1))
         shown = known.clone()
         shown[:, family.coded] = told & ~hidden
         logits = family.logits(tile.codes, tile.values, shown, exact)
-        each = torch.stack([family.reader.log_prob(i, logits, tile.codes) for i in family.coded], 1)
-        mean = torch.where(hidden, each, torch.zeros_like(each)).sum(1) / hidden.sum(1).clamp(min=1)
-        total = total + mean * count / strata
+        total = total + family.reader.mean_hidden(family.coded, logits, tile.codes, hidden) * count / strata
     return total
 
 
@@ -168,7 +165,7 @@ def _flow(
     levels = even_levels(family.schedule.least, family.schedule.greatest, family.flow_steps)
     probes = None
     if len(family.values) > EXACT_SIZE:
-        signs = noise.part("noise", k).view(len(x), family.score_levels, -1)[:, :PROBES]
+        signs = noise.part("signs", k).view(len(x), PROBES, -1)
         probes = torch.where(signs < 0.5, -1.0, 1.0).to(x).movedim(1, 0)
 
     seeing = family.seeing(tile, known, present)

@@ -29,12 +29,10 @@ def masked(size: int, entries: int, coded: Tensor, share: float, generator: torc
     uniform = torch.rand(size, entries, generator=generator, device=device)
     order = torch.where(coded, uniform, 2.0).argsort(1).argsort(1)
     count = (1 + int(coded.sum()) * torch.rand(size, 1, generator=generator, device=device)).floor()
-    known = order >= count
-    exact = torch.zeros_like(known)
     told = _some(size, share, generator)
     cut = torch.rand(size, 2, generator=generator, device=device)
     seen = torch.rand(size, entries, generator=generator, device=device) < cut[:, :1]
-    known = torch.where(told, seen, known)
+    known = torch.where(told, seen, order >= count)
     exact = told & seen & (torch.rand(size, entries, generator=generator, device=device) < cut[:, 1:])
     return View(known, exact)
 

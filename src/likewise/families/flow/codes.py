@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import log, log1p
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,8 @@ from torch import Tensor, nn
 from likewise.events import Batch, Columns, Event, Restriction, Status
 from likewise.families.autoregressive.family import AutoregressiveFamily
 from likewise.families.autoregressive.walk import Walker
+from likewise.families.code_scores import code_at, score_of
+from likewise.families.entry import log_sure
 
 
 class CodeFactor(nn.Module):
@@ -86,14 +87,8 @@ class CodeFactor(nn.Module):
         """log p(codes) (B,) of fully observed records, with the shares of their states within their codes."""
         total = self.whole.log_share(batch.hide(self.given))
         for i in self.sure:
-            total = total + self.log_sure(i, batch.codes)
+            total = total + log_sure(self.whole.all[i], batch.codes[:, i])
         return total if self.model is None else total + self.model.log_prob(self.part(batch), seed).values
-
-    def log_sure(self, i: int, codes: Tensor) -> Tensor:
-        """The log-probability (B,) of the code of an entry of which training records had one."""
-        entry = self.whole.all[i]
-        unseen = codes[:, i].eq(entry.code.size - 1).double()
-        return unseen * log(entry.reserved) + (1 - unseen) * log1p(-entry.reserved)
 
     def sample(self, told: Batch, generator: torch.Generator) -> Tensor:
         """Codes (B, E) of all entries, drawn given the labels that `told` observes; a known code stays."""
@@ -123,11 +118,10 @@ class CodeFactor(nn.Module):
         found, codes = torch.zeros(codes.shape, dtype=torch.float64, device=codes.device), codes.clone()
 
         def read(k: int, cumulative: Tensor, share: Tensor) -> Tensor:
-            told, here = known[:, k], codes[:, k : k + 1]
-            middle = (cumulative.gather(1, here) - 0.5 * share.gather(1, here)).squeeze(1)
-            scores = torch.special.ndtri(middle.clamp(1e-12, 1 - 1e-12))
-            found[:, k] = torch.where(told, scores, torch.zeros_like(scores))
-            codes[:, k] = torch.where(told, codes[:, k], (cumulative < 0.5).sum(1))
+            scores = score_of(codes[:, k], cumulative)
+            found[:, k] = torch.where(known[:, k], scores, torch.zeros_like(scores))
+            median = code_at(torch.full_like(scores, 0.5), cumulative)
+            codes[:, k] = torch.where(known[:, k], codes[:, k], median)
             return codes[:, k]
 
         self.walk(len(codes), read)
@@ -140,7 +134,7 @@ class CodeFactor(nn.Module):
         level = torch.special.ndtr(latent.double())
 
         def choose(i: int, cumulative: Tensor, share: Tensor) -> Tensor:
-            found[:, i] = (level[:, i : i + 1] > cumulative).sum(1).clamp(max=self.event.all[i].seen - 1)
+            found[:, i] = code_at(level[:, i], cumulative[:, : self.event.all[i].seen])
             return found[:, i]
 
         self.walk(len(latent), choose)

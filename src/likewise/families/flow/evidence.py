@@ -14,8 +14,10 @@ from torch import Tensor
 from likewise.events import Batch, Quantised, Status
 from likewise.families.autoregressive.walk import Walker, is_exact, patterns
 from likewise.families.effective import refuse_few
+from likewise.families.entry import log_sure
 from likewise.families.family import Draws
 from likewise.families.noise import record_generator
+from likewise.families.rejection import as_given, inside
 from likewise.mathematics import truncated_normal
 from likewise.mathematics.annealing import PARTICLES, Annealed, anneal
 from likewise.mathematics.monotone import EDGE
@@ -122,7 +124,7 @@ class PartialRecords:
         back = torch.argsort(torch.cat(rows))
         spread = (back.unsqueeze(1) * draws + torch.arange(draws)).flatten()
         effective = torch.cat(sizes)[back]
-        batch = self._as_told(Batch.join(batches).rows(spread), evidence.repeat(draws))
+        batch = as_given(Batch.join(batches).rows(spread), evidence.repeat(draws))
         return Draws(batch, None if bool(effective.isnan().all()) else effective.nan_to_num(float(draws)))
 
     def _exact(self, status: Tensor) -> bool:
@@ -191,29 +193,8 @@ class PartialRecords:
             known = repeated.status[:, i] == Status.OBSERVED
             other = (drawn.values[:, i] - repeated.values[:, i]).abs() > 1e-9
             log_weight = log_weight.masked_fill(known & other, -torch.inf)
-        for i, allowed in repeated.restrictions.items():
-            restricted = repeated.status[:, i] == Status.RESTRICTED
-            inside = allowed.codes.gather(1, codes[:, [i]])[:, 0]
-            if self.event.all[i].value is not None:
-                z = drawn.values[:, [i]]
-                within = ((z >= allowed.intervals[:, :, 0]) & (z <= allowed.intervals[:, :, 1])).any(1)
-                inside &= within | (codes[:, i] != 0)
-            log_weight = log_weight.masked_fill(restricted & ~inside, -torch.inf)
+        log_weight = log_weight.masked_fill(~inside(self.event, repeated, drawn), -torch.inf)
         return drawn, log_weight
-
-    def _as_told(self, batch: Batch, told: Batch) -> Batch:
-        """The draws with what was observed exactly as it was."""
-        known = told.status == Status.OBSERVED
-        parts = [
-            torch.where(known, given.to(own.dtype), own)
-            for own, given in (
-                (batch.codes, told.codes),
-                (batch.values, told.values),
-                (batch.lower, told.lower),
-                (batch.width, told.width),
-            )
-        ]
-        return Batch(parts[0], parts[1], parts[2], parts[3], torch.zeros_like(batch.status))
 
     # ------------------------------------------------------------------------------------------------------- annealing
 
@@ -332,7 +313,7 @@ class Posterior:
         factor.walk(len(codes), choose)
         for i in factor.sure:
             if told.status[0, i] == Status.OBSERVED:
-                total = total + factor.log_sure(i, codes)
+                total = total + log_sure(self.event.all[i], codes[:, i])
         return codes, total
 
 
