@@ -59,7 +59,9 @@ class Plan:
         Setting up is not counted. A run is reproducible to the bit only where this is None.
     max_steps : int or None
     batch_size : int or None
-        Records a minibatch (over all processes together); None chooses by the number of records.
+        Records a minibatch (over all processes together); None chooses by the number of records, see `epoch_steps`.
+    epoch_steps : int
+        Into about so many minibatches of 64 to 1,024 records a pass through the records is then cut.
     warmup : int
         Steps over which the learning rate grows from zero; at most a tenth of the budget.
     cooldown : float
@@ -89,6 +91,7 @@ class Plan:
     max_time: float | None = None
     max_steps: int | None = None
     batch_size: int | None = None
+    epoch_steps: int = 64
     warmup: int = 100
     cooldown: float = 0.25
     patience: int = 20
@@ -105,7 +108,8 @@ class Plan:
     precision: PrecisionChoice = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "batch_size", "patience", "validate_every", "validation_records", "checkpoint_steps"):
+        counts = ("max_steps", "batch_size", "epoch_steps", "patience", "validate_every", "validation_records")
+        for name in (*counts, "checkpoint_steps"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
                 raise DataError(f"{name} must be a positive whole number, not {value!r}.")
@@ -131,7 +135,7 @@ class Plan:
             raise DataError("There are no records to learn from.")
         if held_out == 0 and self.max_time is None and self.max_steps is None:
             raise DataError("Without held-out records a fit needs max_time or max_steps to know when to stop.")
-        batch = self.batch_size or min(1024, max(64, 2 ** round(math.log2(max(records, 1) / 64))))
+        batch = self.batch_size or min(1024, max(64, 2 ** round(math.log2(records / self.epoch_steps))))
         batch = min(batch, records)
         epoch = math.ceil(records / batch)
         return replace(self, batch_size=batch, validate_every=self.validate_every or min(250, max(25, epoch)))

@@ -10,6 +10,9 @@ from likewise.domains.domain import Domain
 from likewise.engine.plan import Plan
 from likewise.estimators.generative import Generative
 
+EPOCH_STEPS = 16
+"""Minibatches of a pass through the records: large ones, since the levels of noise in them differ so much."""
+
 
 class Diffusion(Generative):
     """Records appear out of noise: codes are uncovered one by one, values are denoised level by level.
@@ -105,7 +108,7 @@ class Diffusion(Generative):
         score_levels: int = 4,
         score_draws: int = 4,
         flow_steps: int = 24,
-        evidence_share: float = 0.2,
+        evidence_share: float = 0.1,
         conditioning: Literal["learned", "inpainting"] = "learned",
         resamplings: int = 5,
         guidance: float = 0.0,
@@ -119,7 +122,7 @@ class Diffusion(Generative):
         weight_decay: float = 0.0,
         ema_decay: float = 0.999,
         batch_size: int | None = None,
-        patience: int = 8,
+        patience: int = 16,
         max_time: float | str | None = None,
         max_steps: int | None = None,
         validation_fraction: float = 0.1,
@@ -169,4 +172,4 @@ class Diffusion(Generative):
         return self._named_alike()
 
     def _plan(self) -> Plan:
-        return replace(super()._plan(), batch_size=self.batch_size, patience=self.patience)
+        return replace(super()._plan(), batch_size=self.batch_size, epoch_steps=EPOCH_STEPS, patience=self.patience)

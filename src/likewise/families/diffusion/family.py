@@ -101,7 +101,7 @@ class DiffusionFamily(Family):
         score_levels: int = 4,
         score_draws: int = 4,
         flow_steps: int = 24,
-        evidence_share: float = 0.2,
+        evidence_share: float = 0.1,
         conditioning: Conditioning = "learned",
         resamplings: int = 5,
         conditional: bool = False,
