@@ -7,7 +7,8 @@ Each table is a folder with `train.csv` and `test.csv`. A family is fitted on th
 them out for itself), as many records are drawn as there are training rows, and the judge, a script called as
 `judge generated.csv real.csv`, prints 1 - 2 max(AUC - 0.5, 0): 1 where no classifier tells generated from real. Scores
 are against training rows, against the held-out test rows, and, since a judge with fewer rows sees less, against as many
-training rows as there are test rows ("c2st_train_equal", the mean of five choices of them). Copies are the shares of
+training rows as there are test rows ("c2st_train_equal", the mean of five choices of them). "borrowed_train" is the
+score of what a family borrows by itself, such as the base of an energy. Copies are the shares of
 generated and of test rows that stand in the training rows, and of training rows that stand there more than once. The
 clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are torch's own default unless
 `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part of the test rows: that is
@@ -96,6 +97,7 @@ def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict
     sampled = time.perf_counter()
     score = model.log_likelihood(test) if hasattr(model, "log_likelihood") else None
     choices = [train.sample(min(len(test), len(train)), random_state=k).reset_index(drop=True) for k in range(5)]
+    borrowed = model.sample_borrowed(len(train), random_state=seed) if hasattr(model, "sample_borrowed") else None
     return {
         "table": table,
         "family": family,
@@ -104,6 +106,7 @@ def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict
         "c2st_train": judged(options.judge, generated, train, seed),
         "c2st_heldout": judged(options.judge, generated, test, seed),
         "c2st_train_equal": float(np.mean([judged(options.judge, generated, some, seed) for some in choices])),
+        "borrowed_train": None if borrowed is None else judged(options.judge, borrowed, train, seed),
         "copies": copies(generated, train),
         "copies_real": copies(test, train),
         "copies_within": float(train.duplicated(keep=False).mean()),
@@ -134,7 +137,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    scores = ["c2st_train", "c2st_heldout", "c2st_train_equal", "copies", "copies_real", "copies_within"]
+    scores = [
+        "c2st_train",
+        "borrowed_train",
+        "c2st_heldout",
+        "c2st_train_equal",
+        "copies",
+        "copies_real",
+        "copies_within",
+    ]
     shown = [*scores, "log_likelihood", "fit_seconds", "sample_seconds"]
     families = sorted(FAMILIES) if options.family == "all" else [options.family]
     tables = TABLES if "all" in options.tables else options.tables
