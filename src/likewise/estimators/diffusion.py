@@ -55,8 +55,9 @@ class Diffusion(Generative):
         2022). Scores have none.
     label_dropout : float
         The share of training records whose labels are hidden, for guidance.
-    width, hidden, layers, dropout, bumps : int, int, int, float, int
-        Size and regularisation of the network, and the steps and bumps through which it sees a value.
+    width, hidden, layers, dropout, bumps : int or None, int or None, int, float, int
+        Size and regularisation of the network, and the steps and bumps through which it sees a value. The width is by
+        default 32 for each column, from 96 to 256, and layers have twice as many hidden units.
     learning_rate, weight_decay : float
         Of AdamW.
     ema_decay : float
@@ -113,8 +114,8 @@ class Diffusion(Generative):
         resamplings: int = 5,
         guidance: float = 0.0,
         label_dropout: float = 0.1,
-        width: int = 256,
-        hidden: int = 512,
+        width: int | None = None,
+        hidden: int | None = None,
         layers: int = 3,
         dropout: float = 0.0,
         bumps: int = 16,

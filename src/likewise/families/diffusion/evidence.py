@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 FIRST, GROWTH, ROUNDS = 8, 8, 3
 """Candidates for each draw under sets, by how much they grow where too few agree, and how often they may."""
 
-TILE = 8192
-"""Records drawn at once."""
+TILE = 4096
+"""Records drawn at once: of twice as many, what layers hold is so large that memory is asked for anew at every step."""
 
 
 def conditional(family: DiffusionFamily, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:

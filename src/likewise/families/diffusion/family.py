@@ -34,6 +34,9 @@ from likewise.mathematics.schedules import Prediction, Schedule, noise_schedule
 from likewise.networks.denoiser import RecordDenoiser
 from likewise.networks.roles import network
 
+WIDTH, LEAST_WIDTH, MOST_WIDTH = 32, 96, 256
+"""Of the network for each entry of an event, and in all: few columns need many steps rather than a large network."""
+
 Likelihood = Literal["bound", "flow"]
 Conditioning = Literal["learned", "inpainting"]
 Denoising = Callable[[Tensor, Tensor | float], Tensor]
@@ -77,6 +80,7 @@ class DiffusionFamily(Family):
         How far a sample goes beyond what labels ask for (Ho and Salimans 2022, equation 6), and the share of training
         records of which labels are hidden for it.
     width, hidden, layers, dropout, bumps : of the network
+        Without a width it is 32 for each entry, from 96 to 256; without `hidden`, twice the width.
     learning_rate, weight_decay, ema_decay : float
         Of AdamW, and of the average of weights.
     """
@@ -107,8 +111,8 @@ class DiffusionFamily(Family):
         conditional: bool = False,
         guidance: float = 0.0,
         label_dropout: float = 0.1,
-        width: int = 256,
-        hidden: int = 512,
+        width: int | None = None,
+        hidden: int | None = None,
         layers: int = 3,
         dropout: float = 0.0,
         bumps: int = 16,
@@ -116,6 +120,7 @@ class DiffusionFamily(Family):
         weight_decay: float = 0.0,
         ema_decay: float = 0.999,
     ) -> None:
+        width = min(max(WIDTH * len(event), LEAST_WIDTH), MOST_WIDTH) if width is None else width
         sizes = {
             "steps": steps,
             "score_levels": score_levels,
@@ -123,7 +128,7 @@ class DiffusionFamily(Family):
             "flow_steps": flow_steps,
             "resamplings": resamplings,
             "width": width,
-            "hidden": hidden,
+            "hidden": 2 * width if hidden is None else hidden,
             "layers": layers,
         }
         check(one_of(*get_args(Schedule)), schedule=schedule)
@@ -174,7 +179,7 @@ class DiffusionFamily(Family):
         self.reader = CodeReader(event)
         quantised = [v for v, i in enumerate(self.values) if isinstance(event.all[i].value, Quantised)]
         self.dequantisation = Dequantisation(quantised, len(self.values), "uniform", 0, width)
-        found = network("denoiser", event.layout)(event, self.values, width, hidden, layers, dropout, bumps)
+        found = network("denoiser", event.layout)(event, self.values, width, sizes["hidden"], layers, dropout, bumps)
         assert isinstance(found, RecordDenoiser)
         self.denoiser = found
 
