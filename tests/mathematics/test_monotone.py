@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.domains.table.maps import normal_scores
+from likewise.domains.table.maps import _gaps, normal_scores
 from likewise.mathematics.monotone import EDGE, MonotoneMap
 
 
@@ -108,3 +108,20 @@ def test_any_sample_has_a_finite_map(sample: list[float]) -> None:
     assert bool(torch.isfinite(slope).all())
     assert float(z.abs().max()) < 7
     assert bool(torch.isfinite(map_.inverse(z)).all())
+
+
+def test_a_gap_takes_hardly_any_normal_scores() -> None:
+    """Normal scores come back as values that lie where the sample does, and not between its groups."""
+    groups = np.array([-4.0, 0.0, 3.0])
+    sample = np.random.default_rng(0).choice(groups, 9000) + 0.05 * np.random.default_rng(1).normal(size=9000)
+    drawn = fitted(sample).inverse(torch.randn(50_000, dtype=torch.float64)).numpy()
+    far = {
+        name: (abs(part[:, None] - groups).min(1) > 0.2).mean() for name, part in (("real", sample), ("drawn", drawn))
+    }
+    assert far["real"] < 1e-3
+    assert far["drawn"] < 1e-3
+
+
+def test_heavy_tails_and_ties_have_no_gaps() -> None:
+    for name in ("normal", "heavy tails", "heavier", "around 1e300", "three values"):
+        assert not len(_gaps(np.unique(SAMPLES[name]))), name

@@ -20,6 +20,10 @@ KNOTS = 100
 ROWS_PER_KNOT = 40
 """Rows between two inner knots: fewer, and the log-derivative follows the noise of the sample."""
 
+BESIDE_GAP = 20
+"""A gap is wider than what so many distinct values on either side of it span: of n values that have a density, about
+n exp(-20) spacings are."""
+
 
 def normal_scores(
     values: Array,
@@ -34,8 +38,9 @@ def normal_scores(
     A value's level is its mid-rank: the rows below plus half of its own, over all. Inner knots lie at levels with equal
     numbers of rows between them; each is the mean of a window of quantiles as wide as the way to the next knot, which
     takes the noise of single order statistics out of the slopes. Towards the ends knots follow at levels four times
-    rarer each, out to the extremes. Slopes are geometric means of the neighbouring secants, each weighted by the length
-    of the *other* interval (Gregory and Delbourgo 1982).
+    rarer each, out to the extremes; so they do at both ends of a gap between values that lie on no grid, which then
+    takes hardly any of the normal scores. Slopes are geometric means of the neighbouring secants, each weighted by the
+    length of the *other* interval (Gregory and Delbourgo 1982).
 
     Parameters
     ----------
@@ -50,8 +55,9 @@ def normal_scores(
         spread = step or max(abs(float(values[0])), 1.0) * 0.1
         return MonotoneMap.affine(float(values[0]), spread)
     levels = (np.cumsum(counts) - 0.5 * counts) / total
-    chosen = _levels(levels[0], levels[-1], total, knots)
-    x = _smooth_quantiles(chosen, levels, values)
+    gaps = _gaps(values) if step is None else np.empty(0, int)
+    chosen = _levels(levels, gaps, total, knots)
+    x = _smooth_quantiles(chosen, levels, values, gaps)
     x, z = _ascending(x, torch.special.ndtri(torch.from_numpy(chosen)).numpy(), step)
     return _through(x, z, low, high)
 
@@ -72,23 +78,46 @@ def standard_scores(values: Array, counts: Array, low: float = -math.inf, high: 
     return MonotoneMap(x, (x - mean) / scale, torch.full((2,), 1 / scale, dtype=torch.float64), low, high)
 
 
-def _levels(first: float, last: float, total: float, knots: int) -> Array:
-    """The levels of the knots, from the lowest mid-rank to the highest."""
+def _gaps(values: Array) -> Array:
+    """Which sorted values a gap comes after."""
+    last = np.arange(BESIDE_GAP - 1, len(values) - BESIDE_GAP)
+    if not len(last):
+        return last
+    values = values / 2  # the difference of two values may leave the floats, that of their halves does not
+    before = values[last] - values[last - BESIDE_GAP + 1]
+    after = values[last + BESIDE_GAP] - values[last + 1]
+    return np.asarray(last[values[last + 1] - values[last] > np.maximum(before, after)])
+
+
+def _levels(levels: Array, gaps: Array, total: float, knots: int) -> Array:
+    """The levels of the knots, from the lowest mid-rank to the highest: of each part between gaps, and its ends."""
     inner = int(min(knots, total / ROWS_PER_KNOT))
     edge = 0.5 / max(inner, 1)
     middle = (np.arange(inner) + 0.5) / inner if inner > 1 else np.array([0.5])
     tail = edge / 4.0 ** np.arange(1, 16)
-    low = tail[(tail > 2.0 * max(first, 0.5 / total)) & (tail * total >= 3.0)]
-    high = tail[(tail > 2.0 * max(1.0 - last, 0.5 / total)) & (tail * total >= 3.0)]
-    inside = np.concatenate([low[::-1], middle, 1.0 - high])
-    return np.unique(np.concatenate([[first], inside[(inside > first) & (inside < last)], [last]]))
+    tail = tail[tail * total >= 3.0]
+    chosen: list[Array] = []
+    starts, ends = np.append(0, gaps + 1), np.append(gaps, len(levels) - 1)
+    for first, last in zip(levels[starts], levels[ends], strict=True):
+        # The outermost parts reach to 0 and 1: half of the first value's rows lie below it.
+        low = 0.0 if first == levels[0] else first
+        high = 1.0 if last == levels[-1] else last
+        least = 2.0 * np.maximum([first - low, high - last], 0.5 / total)
+        near = edge * (1 - 1e-9)
+        inside = middle[(middle >= low + near) & (middle <= high - near)]
+        before, after = low + tail[tail > least[0]], high - tail[tail > least[1]]
+        half = (low + high) / 2
+        chosen += [np.array([first, last]), before[before < half], inside, after[after > half]]
+    found = np.unique(np.concatenate(chosen))
+    return np.asarray(found[(found >= levels[0]) & (found <= levels[-1])])
 
 
-def _smooth_quantiles(chosen: Array, levels: Array, values: Array) -> Array:
-    """Quantiles averaged over windows that reach half way to the neighbouring knots; the ends as they are."""
-    gaps = np.diff(chosen)
-    left, right = np.append(0.0, gaps), np.append(gaps, 0.0)
+def _smooth_quantiles(chosen: Array, levels: Array, values: Array, gaps: Array) -> Array:
+    """Quantiles averaged over windows that reach half way to the next knots; the ends, of gaps too, as they are."""
+    apart = np.diff(chosen)
+    left, right = np.append(0.0, apart), np.append(apart, 0.0)
     reach = 0.5 * np.minimum(left, right)
+    reach[np.isin(chosen, levels[np.concatenate([gaps, gaps + 1])])] = 0.0
     points = np.linspace(-1.0, 1.0, 9)
     weights = np.r_[0.5, np.ones(7), 0.5] / 8.0
     windows = np.interp(chosen[:, None] + reach[:, None] * points, levels, values)
