@@ -210,9 +210,7 @@ def test_the_flow_says_the_density_and_the_bound_lies_below(gaussian: DiffusionF
 
 
 def test_samples_have_the_moments_of_the_records(gaussian: DiffusionFamily) -> None:
-    gaussian.steps = 100
     drawn = gaussian.sample(8_000, torch.Generator().manual_seed(3)).values
-    gaussian.steps = 24
     assert torch.allclose(torch.cov(drawn.t()), COVARIANCE, atol=0.08)
     assert torch.allclose(drawn.mean(0), torch.zeros(2, dtype=torch.float64), atol=0.06)
 
@@ -294,10 +292,10 @@ def test_a_journey_begins_in_noise_and_ends_in_a_sample(event: Event) -> None:
 
 
 def test_views_hide_as_many_codes_as_they_should() -> None:
-    coded = torch.tensor([True, False, True, True, False])
+    coded = [0, 2, 3]
     view = masked(30_000, 5, coded, 0.0, torch.Generator().manual_seed(0))
     hidden = ~view.known
-    assert not bool(hidden[:, ~coded].any())
+    assert not bool(hidden[:, [1, 4]].any())
     assert not bool(view.exact.any())
     counts = hidden.sum(1).bincount(minlength=4).double() / 30_000
     assert torch.allclose(counts, torch.tensor([0, 1 / 3, 1 / 3, 1 / 3], dtype=torch.float64), atol=0.015)
@@ -305,9 +303,8 @@ def test_views_hide_as_many_codes_as_they_should() -> None:
 
 
 def test_views_of_evidence_show_values_only_of_what_is_known() -> None:
-    coded = torch.tensor([True, False, True])
     for view in (
-        masked(5_000, 3, coded, 1.0, torch.Generator().manual_seed(0)),
+        masked(5_000, 3, [0, 2], 1.0, torch.Generator().manual_seed(0)),
         noised(5_000, 3, 1.0, torch.Generator().manual_seed(0)),
     ):
         assert bool(view.exact.any())

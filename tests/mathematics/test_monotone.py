@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likewise.domains.table.maps import _gaps, normal_scores
+from likewise.domains.table.maps import gaps_in, normal_scores
 from likewise.mathematics.monotone import EDGE, MonotoneMap
 
 
@@ -124,4 +124,4 @@ def test_a_gap_takes_hardly_any_normal_scores() -> None:
 
 def test_heavy_tails_and_ties_have_no_gaps() -> None:
     for name in ("normal", "heavy tails", "heavier", "around 1e300", "three values"):
-        assert not len(_gaps(np.unique(SAMPLES[name]))), name
+        assert not len(gaps_in(np.unique(SAMPLES[name]))), name

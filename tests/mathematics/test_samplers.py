@@ -35,6 +35,14 @@ def test_samples_have_the_distribution_of_the_denoiser(name, steps):
     assert math.isclose(float(found.std()), DEVIATION, rel_tol=0.03)
 
 
+def test_few_steps_keep_the_variance_of_a_standard_normal():
+    levels = LogNormal(-1.2, 1.2).levels(32)
+    y = start(torch.ones(1, 1, dtype=torch.float64), float(levels[0]))
+    found = last(multistep(lambda at, level: at / (1 + level * level), y, levels))
+    # Along the levels of Karras et al. (2022), equation 5, it grows by 2.7 percent.
+    assert math.isclose(float(found.square()), 1.0, abs_tol=0.015)
+
+
 def test_the_reverse_chain_is_algorithm_2():
     chain = linear(50)
     z = torch.randn(10, 3, generator=_generator(3), dtype=torch.float64)

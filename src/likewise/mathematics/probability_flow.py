@@ -20,11 +20,6 @@ from likewise.mathematics.samplers import Denoiser
 Slope = Callable[[Tensor, float], Tensor]
 
 
-def even_levels(least: float, greatest: float, steps: int) -> list[float]:
-    """Levels (steps + 1,), rising evenly in their logarithm."""
-    return torch.linspace(math.log(least), math.log(greatest), steps + 1, dtype=torch.float64).exp().tolist()
-
-
 def transport(denoise: Denoiser, z: Tensor, levels: list[float]) -> Tensor:
     """z at the last level of the solution that passes through `z` at the first, rising or falling."""
 

@@ -55,7 +55,7 @@ def normal_scores(
         spread = step or max(abs(float(values[0])), 1.0) * 0.1
         return MonotoneMap.affine(float(values[0]), spread)
     levels = (np.cumsum(counts) - 0.5 * counts) / total
-    gaps = _gaps(values) if step is None else np.empty(0, int)
+    gaps = gaps_in(values) if step is None else np.empty(0, int)
     chosen = _levels(levels, gaps, total, knots)
     x = _smooth_quantiles(chosen, levels, values, gaps)
     x, z = _ascending(x, torch.special.ndtri(torch.from_numpy(chosen)).numpy(), step)
@@ -78,7 +78,7 @@ def standard_scores(values: Array, counts: Array, low: float = -math.inf, high: 
     return MonotoneMap(x, (x - mean) / scale, torch.full((2,), 1 / scale, dtype=torch.float64), low, high)
 
 
-def _gaps(values: Array) -> Array:
+def gaps_in(values: Array) -> Array:
     """Which sorted values a gap comes after."""
     last = np.arange(BESIDE_GAP - 1, len(values) - BESIDE_GAP)
     if not len(last):

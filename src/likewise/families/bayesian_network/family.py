@@ -162,8 +162,8 @@ class BayesianNetworkFamily(Family):
             # Choices are made by records that nothing was counted from; these are counted afterwards.
             order = np.random.default_rng(seed).permutation(len(train))
             cut = len(train) // 10
-            held_out, rest = (train.rows(torch.from_numpy(np.sort(part))) for part in (order[:cut], order[cut:]))
-            held_out, apart, train = (held_out, held_out, rest) if cut else (train, apart, train)
+            apart, rest = (train.rows(torch.from_numpy(np.sort(part))) for part in (order[:cut], order[cut:]))
+            held_out, train = (apart, rest) if cut else (train, train)
         learner = learning.fit if self.settings["values"] == "bins" else gaussian_learning.fit
         network, description, record = learner(
             self.event, train, held_out, self._options(), self.settings["max_memory"]

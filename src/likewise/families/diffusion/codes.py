@@ -46,15 +46,14 @@ def draw_codes(
     Hidden codes are uncovered one after another, in an order of its own for each record: the reverse of masked
     diffusion with a step for every code.
     """
-    codes, known = told.codes.clone(), known.clone()
+    codes = told.codes.clone()
     log_weight = torch.zeros(len(codes), dtype=torch.float64, device=codes.device)
     order = torch.rand(known.shape, generator=generator, device=generator.device).to(codes.device)
-    coded = torch.zeros(known.shape[1], dtype=torch.bool, device=codes.device)
-    coded[family.coded] = True
-    turn = torch.where(coded & ~known, order, 2.0).argsort(1)
     # What has one code only was never hidden from anybody.
-    known = known | ~coded
-    left = (coded & ~known).sum(1)
+    hidden = torch.zeros_like(known)
+    hidden[:, family.coded] = ~known[:, family.coded]
+    turn = torch.where(hidden, order, 2.0).argsort(1)
+    known, left = ~hidden, hidden.sum(1)
     for k in range(int(left.max()) if len(left) else 0):
         active = (left > k).nonzero().squeeze(1)
         logits = family.logits(codes[active], told.values[active], known[active], exact[active])

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from likewise.events import Batch
 from likewise.families.code_scores import code_at, score_of
-from likewise.mathematics.probability_flow import even_levels, transport
+from likewise.mathematics.probability_flow import transport
+from likewise.mathematics.schedules import even_levels
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily

@@ -27,9 +27,7 @@ def losses(family: DiffusionFamily, batch: Batch, share: float, generator: torch
     hides = family.settings["label_dropout"] if family.given and family.training else 0.0
     told = torch.rand(size, 1, generator=generator, device=generator.device) >= hides
     if family.coded:
-        coded = torch.zeros(entries, dtype=torch.bool, device=batch.codes.device)
-        coded[family.coded] = True
-        view = labelled(masked(size, entries, coded, share, generator), family.given, told)
+        view = labelled(masked(size, entries, family.coded, share, generator), family.given, told)
         logits = family.denoiser.codes(family.denoiser.context(batch.codes, batch.values, *view), generator).float()
         hidden = ~view.known[:, family.coded]
         mean = family.reader.mean_hidden(family.coded, logits, batch.codes, hidden)

@@ -14,7 +14,8 @@ from likewise.families.entry import log_sure
 from likewise.families.family import LogProb
 from likewise.families.noise import record_noise
 from likewise.families.tiles import padded
-from likewise.mathematics.probability_flow import even_levels, log_density
+from likewise.mathematics.probability_flow import log_density
+from likewise.mathematics.schedules import even_levels
 
 if TYPE_CHECKING:
     from likewise.families.diffusion.family import DiffusionFamily

@@ -15,20 +15,17 @@ class View(NamedTuple):
     exact: Tensor
 
 
-def masked(size: int, entries: int, coded: Tensor, share: float, generator: torch.Generator) -> View:
+def masked(size: int, entries: int, coded: list[int], share: float, generator: torch.Generator) -> View:
     """Views for learning codes: of the `coded` entries a uniformly drawn number, at least one, is hidden.
 
     Of a `share` of the records any entries are hidden, and values are shown of some that are not: evidence.
-
-    Parameters
-    ----------
-    coded : (E,) bool
-        The entries whose codes are learned.
     """
     device = generator.device
     uniform = torch.rand(size, entries, generator=generator, device=device)
-    order = torch.where(coded, uniform, 2.0).argsort(1).argsort(1)
-    count = (1 + int(coded.sum()) * torch.rand(size, 1, generator=generator, device=device)).floor()
+    order = torch.full_like(uniform, 2.0)
+    order[:, coded] = uniform[:, coded]
+    order = order.argsort(1).argsort(1)
+    count = (1 + len(coded) * torch.rand(size, 1, generator=generator, device=device)).floor()
     told = _some(size, share, generator)
     cut = torch.rand(size, 2, generator=generator, device=device)
     seen = torch.rand(size, entries, generator=generator, device=device) < cut[:, :1]
