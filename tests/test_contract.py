@@ -38,7 +38,18 @@ FAST = {
         width=8, hidden=8, layers=1, bumps=4, steps=3, score_levels=2, score_draws=2, flow_steps=4, max_steps=6
     ),
     "energy": EnergyModel(width=8, layers=1, bumps=4, candidates=4, moves=4, max_steps=6),
-    "flow": Flow(blocks=1, width=8, layers=1, bins=4, bumps=4, code_width=8, code_hidden=8, code_layers=1, max_steps=6),
+    "flow": Flow(
+        blocks=1,
+        width=8,
+        layers=1,
+        bins=4,
+        bumps=4,
+        code_width=8,
+        code_hidden=8,
+        code_layers=1,
+        importance_samples=2,
+        max_steps=6,
+    ),
     "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
     "vae": VAE(
         latent=3,
@@ -200,11 +211,8 @@ def test_a_fit_that_is_given_more_steps_is_one_that_had_them_at_once(family, tmp
 def test_a_family_keeps_the_contract_on_images(family):
     images = load_digits()
     affine = MonotoneMap.affine(centre=8.0, scale=5.0)
-    pixels = tuple(
-        Entry(f"{row},{column}", Categorical(1), Quantised(affine, 1.0, 0.0, low=0, high=16))
-        for row in range(8)
-        for column in range(8)
-    )
+    shade = Quantised(affine, 1.0, 0.0, low=0, high=16)
+    pixels = tuple(Entry(f"{row},{column}", Categorical(1), shade) for row in range(8) for column in range(8))
     event = Event(Grid(8, 8), pixels, (Entry("digit", Categorical(10)),))
     codes = torch.zeros(300, 65, dtype=torch.int64)
     codes[:, 64] = torch.from_numpy(images.target[:300])

@@ -171,6 +171,14 @@ class Event:
         return tuple(i for i, entry in enumerate(self.all) if entry.value is not None)
 
     @cached_property
+    def alike(self) -> tuple[list[int], ...]:
+        """The positions of the entries that carry a value, those that share it together: the pixels of an image."""
+        groups: dict[int, list[int]] = {}
+        for i in self.value_entries:
+            groups.setdefault(id(self.all[i].value), []).append(i)
+        return tuple(groups.values())
+
+    @cached_property
     def label_entries(self) -> tuple[int, ...]:
         """The positions of the labels."""
         return tuple(range(len(self.entries), len(self)))
@@ -196,8 +204,8 @@ class Event:
     def complete(self, codes: Tensor, values: Tensor) -> Batch:
         """A fully observed batch from codes and model-unit values: values are snapped to their cells, widths found."""
         values, lower, width = values.double().clone(), values.double().clone(), torch.zeros_like(values).double()
-        for i in self.value_entries:
-            values[:, i], lower[:, i], width[:, i] = self.measure(i, values[:, i])
+        for at in self.alike:
+            values[:, at], lower[:, at], width[:, at] = self.measure(at[0], values[:, at])
         present = self.present(codes)
         values, lower = (torch.where(present, part, torch.zeros_like(part)) for part in (values, lower))
         width = torch.where(present, width, torch.ones_like(width))
@@ -209,7 +217,10 @@ class Event:
         return torch.where(counted, batch.width, torch.ones_like(batch.width)).log().sum(1)
 
     def measure(self, i: int, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The coordinate that networks see, the lower edge and the width of value entry `i` at model units `z`."""
+        """The coordinate that networks see, the lower edge and the width of value entry `i` at model units `z`.
+
+        They are shaped like `z`, which has any shape.
+        """
         value = self.all[i].value
         assert value is not None
         if isinstance(value, Quantised):

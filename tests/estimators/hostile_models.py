@@ -45,11 +45,13 @@ def replaced(value, path, other):
 
 
 def altered_headers(header, number, seed):
-    """Headers with one part replaced, removed or added."""
+    """Headers with one part replaced, removed or added; each of many settings meets a half of what is wrong."""
     dice = random.Random(seed)
     every = list(places(header))
-    for path in [("settings", key) for key in header["settings"]] + dice.sample(every, min(number, len(every))):
-        for other in [..., *WRONG]:
+    settings = [("settings", key) for key in header["settings"]]
+    for path in settings + dice.sample(every, min(number, len(every))):
+        half = path in settings and len(settings) > 10
+        for other in [..., *(dice.sample(WRONG, len(WRONG) // 2) if half else WRONG)]:
             try:
                 yield f"{path} = {other!r:.40}", replaced(header, path, other)
             except (KeyError, IndexError, TypeError):
@@ -66,7 +68,7 @@ def altered_tensors(tensors):
         yield f"{name} flat", {**tensors, name: tensor.reshape(1, *tensor.shape)}
         yield f"{name} in bytes", {**tensors, name: tensor.to(torch.uint8)}
         yield f"{name} in half", {**tensors, name: tensor.to(torch.float16)}
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and tensor.numel():
             yield f"{name} of NaN", {**tensors, name: torch.full_like(tensor, torch.nan)}
     yield "one more", {**tensors, "family.extra": torch.zeros(1)}
     yield "another room", {**tensors, "other.extra": torch.zeros(1)}

@@ -19,7 +19,20 @@ from likewise.estimators.files import describe
 MODELS = {
     "autoregressive": lw.Autoregressive(width=4, hidden=8, layers=2, components=2, max_steps=2, random_state=0),
     "bayesian_network": lw.BayesianNetwork(structure="chow_liu", conditionals="trees", max_bins=4, random_state=0),
+    "diffusion": lw.Diffusion(width=4, hidden=4, layers=1, bumps=4, max_steps=2, random_state=0),
     "energy": lw.EnergyModel(width=4, layers=1, bumps=4, candidates=2, moves=2, max_steps=2, random_state=0),
+    "flow": lw.Flow(
+        blocks=1,
+        width=4,
+        layers=1,
+        bins=4,
+        bumps=4,
+        code_width=4,
+        code_hidden=4,
+        code_layers=1,
+        max_steps=2,
+        random_state=0,
+    ),
     "gan": lw.GAN(width=4, layers=1, critic_width=4, critic_layers=1, latent=2, max_steps=2, random_state=0),
     "vae": lw.VAE(latent=2, width=4, hidden=4, layers=1, components=2, prior_components=2, max_steps=2, random_state=0),
 }
@@ -132,8 +145,8 @@ def test_a_refusal_says_what_is_wrong(model_file, tmp_path, change, words):
 
 def test_a_setting_younger_than_the_file_has_its_default(model_file, tmp_path):
     header, tensors = storage.read(model_file)
-    younger = {"autoregressive": "dropout", "energy": "sigma", "gan": "unroll", "vae": "free_bits"}
-    name = younger.get(model_file.stem, "max_states")
+    younger = {"bayesian_network": "max_states", "energy": "sigma", "gan": "unroll", "vae": "free_bits"}
+    name = younger.get(model_file.stem, "dropout")
     settings = {key: value for key, value in header["settings"].items() if key != name}
     assert len(settings) == len(header["settings"]) - 1
     path = tmp_path / "older.safetensors"

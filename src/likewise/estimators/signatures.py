@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
@@ -20,11 +21,16 @@ def misfit(cls: type, values: Mapping[str, Any]) -> str | None:
     >>> misfit(Model, {"width": 4.0}), misfit(Model, {"order": "none"}), misfit(Model, {"depth": 1})
     ('width', 'order', 'depth')
     """
-    hints = get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = _hints(cls)
     for name, value in values.items():
         if name not in hints or not fits(value, hints[name]):
             return name
     return None
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls.__init__)  # type: ignore[misc]
 
 
 def fits(value: Any, hint: Any) -> bool:

@@ -46,7 +46,12 @@ class Target:
         self.coded = [i for i, part in enumerate(view.code_columns) if part.stop > part.start]
         self.blocks = [view.code_columns[i] for i in self.coded]
         self.entries = [i for i in range(len(event)) if i in self.values or i in self.coded]
-        self.quantised = [(i, view.value_columns[i]) for i in self.values if isinstance(event.all[i].value, Quantised)]
+        # Entries that share a grid, one of them first, and their columns.
+        self.quantised = [
+            (at[0], [view.value_columns[i] for i in at])
+            for at in event.alike
+            if isinstance(event.all[at[0]].value, Quantised)
+        ]
 
     def points(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Points (N, view) float32 of fully observed records: grids anywhere in their cells, absent values normal."""
@@ -81,8 +86,8 @@ class Target:
         if not self.quantised:
             return points
         points = points.clone()
-        for i, column in self.quantised:
-            points[:, column] = self.event.measure(i, points[:, column].double())[0].to(points)
+        for i, columns in self.quantised:
+            points[:, columns] = self.event.measure(i, points[:, columns].double())[0].to(points)
         return points
 
     @torch.no_grad()
