@@ -20,7 +20,7 @@ def test_mode_collapse_prints_its_table_and_leaves_its_figure(tmp_path, capsys) 
         assert np.isfinite(row[0].points).all()
         assert f"\n{name} " in printed
     height, width, _ = imread(figure).shape
-    assert height > 2 * width  # one seed, seven rows
+    assert height > 2 * width  # one seed, eight rows
 
 
 @pytest.mark.parametrize(("toy", "kept", "found"), [("two_blobs", 2, 2), ("two_blobs", 1, 1), ("one_blob", 1, 1)])

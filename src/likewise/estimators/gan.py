@@ -43,10 +43,11 @@ class GAN(Generative):
     gamma : float
         The weight of the penalty.
     pack : int
-        Records that the critic judges together, against mode collapse (Lin et al. 2018).
+        Records that the critic judges together, against mode collapse (Lin et al. 2018); it wants a slow critic too.
     unroll : int
         Turns of the critic that the generator looks ahead, against mode collapse (Metz et al. 2016); 0 is none. A step
-        costs about as many times more.
+        costs about as many times more. It wants a loss of zero sum, "minimax" or "wasserstein", and a critic that
+        learns slowly: under others the generator also gains by leading it astray (`examples/mode_collapse.py`).
     codes : "straight_through" or "relaxed"
         How gradients pass what is not continuous.
     temperature : float
