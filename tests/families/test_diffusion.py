@@ -343,6 +343,16 @@ def test_a_conditional_model_decodes_no_latents() -> None:
         model.decode(model.encode(frame[:3]))
 
 
+def test_an_estimator_scores_along_the_flow() -> None:
+    frame, _ = classes()
+    model = lw.Diffusion(**SMALL, likelihood="flow", max_steps=3, random_state=0).fit(frame[:100])
+    found = model.log_likelihood(frame[:10])
+    assert found.kind == "estimate"
+    with torch.no_grad():
+        expected = model.family_.log_prob(model.domain_.encode(model.domain_.read(frame[:10])), model.seed_)
+    assert np.allclose(found.values, expected.values.numpy())
+
+
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "heun", "dpm++"])
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "edm", "flow"])
 def test_every_sampler_goes_with_every_schedule(schedule: str, sampler: str) -> None:

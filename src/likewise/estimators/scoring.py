@@ -23,7 +23,7 @@ def score(family: Family, batch: Batch, seed: int) -> Scores:
 def score_by(ask: Callable[[Batch, int], LogProb], family: Family, batch: Batch, seed: int) -> Scores:
     """The same of one question that a family answers."""
     values, errors, kinds = [], [], []
-    with torch.inference_mode():
+    with torch.no_grad():  # not inference mode: the density along a flow takes gradients within
         for tile in batch.tiles(TILE):
             found = ask(tile, seed)
             values.append(found.values.double().cpu())
