@@ -223,13 +223,9 @@ import os, signal, sys, threading, time
 from dataclasses import replace
 from pathlib import Path
 import likewise as lw
-from likewise.board import references, trial
-from likewise.board.rounds import PARTS
 from likewise.engine.checkpoint import Checkpoints
 
 [mode] = sys.argv[1:]
-evaluate, references.REPEATS = trial.evaluate, 0
-trial.evaluate = lambda *given, **named: evaluate(*given, **{**named, "parts": PARTS})
 plan = lw.Autoregressive._plan
 lw.Autoregressive._plan = lambda model: replace(plan(model), checkpoint_steps=5)
 

@@ -30,7 +30,7 @@ def test_the_density_of_a_normal_is_the_closed_form():
 
 def test_probes_estimate_the_same_density():
     x = records(20)
-    signs = torch.randint(0, 2, (100, 20, 3), generator=torch.Generator().manual_seed(1)).double() * 2 - 1
+    signs = torch.randint(0, 2, (400, 20, 3), generator=torch.Generator().manual_seed(1)).double() * 2 - 1
     found, _ = log_density(denoise, x, even_levels(1e-3, 2e4, 40), signs)
     error = found.std(0) / math.sqrt(len(signs))
     assert bool(((found.mean(0) - NORMAL.log_prob(x)).abs() < 4.5 * error + 5e-3).all())
