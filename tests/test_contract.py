@@ -15,54 +15,14 @@ from likewise import datasets
 from likewise.engine.plan import Plan
 from likewise.errors import DataError, NotSupported
 from likewise.estimators import fitting
-from likewise.estimators.autoregressive import Autoregressive
-from likewise.estimators.bayesian_network import BayesianNetwork
 from likewise.estimators.checks import check_generative
-from likewise.estimators.diffusion import Diffusion
-from likewise.estimators.energy import EnergyModel
 from likewise.estimators.family_checks import check_family
-from likewise.estimators.flow import Flow
-from likewise.estimators.gan import GAN
 from likewise.estimators.generative import Generative
-from likewise.estimators.taxonomy import ESTIMATORS
-from likewise.estimators.vae import VAE
+from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 from likewise.events import Categorical, Entry, Event, Grid, Quantised
 from likewise.families.family import ClosedFormLearner
 from likewise.families.registry import FAMILIES, family_class
 from likewise.mathematics.monotone import MonotoneMap
-
-FAST = {
-    "autoregressive": Autoregressive(width=8, hidden=16, layers=1, components=3, max_steps=6),
-    "bayesian_network": BayesianNetwork(structure="chow_liu", conditionals="tables", max_bins=4),
-    "diffusion": Diffusion(
-        width=8, hidden=8, layers=1, bumps=4, steps=3, score_levels=2, score_draws=2, flow_steps=4, max_steps=6
-    ),
-    "energy": EnergyModel(width=8, layers=1, bumps=4, candidates=4, moves=4, max_steps=6),
-    "flow": Flow(
-        blocks=1,
-        width=8,
-        layers=1,
-        bins=4,
-        bumps=4,
-        code_width=8,
-        code_hidden=8,
-        code_layers=1,
-        importance_samples=2,
-        max_steps=6,
-    ),
-    "gan": GAN(width=8, layers=1, critic_width=8, critic_layers=1, latent=4, candidates=2, max_steps=6),
-    "vae": VAE(
-        latent=3,
-        width=8,
-        hidden=16,
-        layers=1,
-        components=2,
-        prior_components=3,
-        score_importance_samples=4,
-        max_steps=6,
-    ),
-}
-"""Of each family, an estimator that fits in a moment."""
 
 SETTINGS = {
     "autoregressive": {"width": 8, "hidden": 16, "layers": 1, "components": 3},
@@ -96,11 +56,19 @@ SETTINGS = {
         "hidden": 16,
         "layers": 1,
         "components": 2,
-        "prior_width": 4,
-        "prior_layers": 2,
+        "prior_components": 3,
         "score_importance_samples": 4,
     },
 }
+"""Of each family, settings with which it learns in a moment."""
+
+FAST = {
+    name: estimator_class(name)(
+        **settings, **({} if issubclass(family_class(name), ClosedFormLearner) else {"max_steps": 6})
+    )
+    for name, settings in SETTINGS.items()
+}
+"""Of each family, an estimator that fits in a moment."""
 
 CONDITIONAL = [name for name in FAST if "conditional" in inspect.signature(family_class(name)).parameters]
 """Those that can learn p(x | y)."""
@@ -155,6 +123,18 @@ def test_every_family_is_under_contract():
 @pytest.mark.parametrize("family", FAST)
 def test_an_estimator_keeps_the_contract(family, records):
     check_generative(FAST[family], RECORDS[records]())
+
+
+@pytest.mark.parametrize("records", ["categorical", "real"])
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("diffusion", {"likelihood": "flow", "schedule": "flow", "conditioning": "inpainting"}),
+        ("energy", {"objective": "contrastive_divergence", "chains": 20, "chain_moves": 2}),
+    ],
+)
+def test_other_ways_to_score_and_to_learn_keep_the_contract(family, settings, records):
+    check_generative(clone(FAST[family]).set_params(**settings), RECORDS[records]())
 
 
 @pytest.mark.parametrize("family", FAST)
