@@ -120,6 +120,31 @@ class Latents:
 
 
 @dataclass(frozen=True)
+class NetworkDrawing:
+    """A Bayesian network as it is drawn.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the nodes.
+    edges : tuple of (parent, child)
+        Places among the nodes; none of them go round.
+    strengths : tuple of float
+        Of each edge, in bits: how much the child learns from the parent, given its other parents.
+    states : tuple of tuple of str
+        Labels of each node's states, in their order.
+    marginals : tuple of tuple of float
+        Their probabilities.
+    """
+
+    names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    strengths: tuple[float, ...]
+    states: tuple[tuple[str, ...], ...]
+    marginals: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """One model, or one of the three reference rows.
 
