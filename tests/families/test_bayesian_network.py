@@ -251,8 +251,8 @@ def test_a_limit_on_states_bounds_every_question() -> None:
     rows = event.complete(torch.from_numpy(x), torch.zeros(2000, 9, dtype=torch.float64))
     family = BayesianNetworkFamily(event, structure="ordered", max_states=300)
     family.fit_closed_form(rows, rows.rows(slice(0, 300)), 0)
-    every = query_of(family.network, (False,) * 9, (True,) * 9)
-    assert every.plan.peak <= 300
+    every = query_of(family.network.inference.parameters, (), range(9))
+    assert every.order.peak <= 300
 
 
 def test_records_may_be_added_later() -> None:

@@ -1,197 +1,344 @@
-"""Exact inference by variable elimination over batches of factors, with backward sampling through the elimination.
+"""Exact answers for tables of evidence: how probable it is, what it says of every other column, what explains it best.
 
-A factor is a non-negative tensor whose first axis is the row (1 where all rows share it) and whose other axes are
-variables. Sums run in float64 with the largest element of each factor scaled to 1 per row, so that evidence of any
-improbability keeps its digits; rows in which even that underflows are done again in log space.
+Rows are put into groups that share a plan (`planning`), a group's plan says which factors are left and in which order
+they are contracted (`relevance`, `contraction`), and a group runs in blocks of rows that fit the memory and the cache.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 
-from likewise.errors import NotSupported
+from likewise.errors import DataError, NotSupported
+from likewise.families.bayesian_network.contraction import (
+    Algebra,
+    Array,
+    Bools,
+    Integers,
+    Pass,
+    Workspace,
+    drawn,
+    inward,
+    likeliest,
+    outward,
+    trace,
+)
+from likewise.families.bayesian_network.enumeration import enumerable, marginals
+from likewise.families.bayesian_network.planning import Prices, groups
+from likewise.families.bayesian_network.relevance import Parameters, Query, query_of
 
+BLOCK = 1 << 24
+"""Bytes of tables that a block of rows works on: about what stays near the processor."""
 
-@dataclass(frozen=True)
-class Factor:
-    """A function of variables: `table` is (rows or 1, states of the first variable, ...)."""
-
-    variables: tuple[int, ...]
-    table: Tensor
-
-
-@dataclass(frozen=True)
-class Plan:
-    """An elimination order and the largest number of states that a step of it holds per row."""
-
-    order: tuple[int, ...]
-    peak: int
-
-
-def plan(scopes: Sequence[tuple[int, ...]], sizes: Mapping[int, int]) -> Plan:
-    """The better of a min-weight and a min-fill order (Kjaerulff 1990) over all variables of the scopes."""
-    plans = [_greedy(scopes, sizes, by_fill) for by_fill in (False, True)]
-    return min(plans, key=lambda found: found.peak)
-
-
-def _greedy(scopes: Sequence[tuple[int, ...]], sizes: Mapping[int, int], by_fill: bool) -> Plan:
-    neighbours: dict[int, set[int]] = {variable: set() for scope in scopes for variable in scope}
-    for scope in scopes:
-        for variable in scope:
-            neighbours[variable].update(scope)
-    for variable in neighbours:
-        neighbours[variable].discard(variable)
-
-    def weight(variable: int) -> float:
-        return math.log2(sizes[variable]) + sum(math.log2(sizes[other]) for other in neighbours[variable])
-
-    def cost(variable: int) -> tuple[float, float, int]:
-        if not by_fill:
-            return weight(variable), 0.0, variable
-        around = neighbours[variable]
-        fill = sum(len(around - neighbours[other]) - 1 for other in around)
-        return fill / 2, weight(variable), variable
-
-    costs = {variable: cost(variable) for variable in neighbours}
-    order, peak = [], 1
-    while neighbours:
-        variable = min(costs, key=costs.__getitem__)
-        around = neighbours.pop(variable)
-        del costs[variable]
-        order.append(variable)
-        peak = max(peak, sizes[variable] * math.prod(sizes[other] for other in around))
-        touched = set(around)
-        for other in around:
-            neighbours[other] |= around
-            neighbours[other] -= {other, variable}
-            touched |= neighbours[other] if by_fill else set()
-        for other in touched:
-            costs[other] = cost(other)
-    return Plan(tuple(order), peak)
+KEPT = 512
+"""Plans that are remembered."""
 
 
 @dataclass(frozen=True)
-class Elimination:
-    """What an elimination found: the log of the total (rows,), and the factors met at each variable, in order."""
+class Evidence:
+    """What is known of the states of all entries in each row.
 
-    log_total: Tensor
-    buckets: list[tuple[int, list[Factor]]]
-    in_logs: bool
+    Attributes
+    ----------
+    states : int64 (B, E)
+        Of observed entries; anything elsewhere.
+    observed : bool (B, E)
+    log_weights : entry -> float64 (B, states)
+        Of entries that are not observed: how well each state agrees with what is known; 0 where nothing is.
+    cut : frozenset of int
+        Entries observed in every row that were set from outside: their parents say nothing about them.
+    """
+
+    states: Integers
+    observed: Bools
+    log_weights: Mapping[int, Array] = field(default_factory=dict)
+    cut: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def rows(self, index: Integers | slice) -> Evidence:
+        """The rows at `index`."""
+        weights = {i: logs[index] for i, logs in self.log_weights.items()}
+        return Evidence(self.states[index], self.observed[index], weights, self.cut)
 
 
-def eliminate(factors: list[Factor], order: Sequence[int], rows: int, in_logs: bool = False) -> Elimination:
-    """Sums all variables out of the product of the factors, in the given order."""
-    device = factors[0].table.device if factors else torch.device("cpu")
-    log_total = torch.zeros(rows, dtype=torch.float64, device=device)
-    pool: list[Factor] = []
-    for factor in factors:
-        if in_logs:
-            pool.append(Factor(factor.variables, factor.table.log()))
+class Inference:
+    """Exact inference in one network.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    names : list of str
+        Of the entries, for what is said of them.
+    max_memory : int
+        Bytes that a group of rows may take at once.
+    """
+
+    def __init__(self, parameters: Parameters, names: Sequence[str], max_memory: int) -> None:
+        self.parameters, self.names, self.max_memory = parameters, names, max_memory
+        self._prices: Prices | None = None
+        self._queries: dict[Any, Query] = {}
+
+    @property
+    def prices(self) -> Prices:
+        """What the parts of the network cost."""
+        if self._prices is None:
+            self._prices = Prices(self.parameters.parents, self.parameters.sizes)
+        return self._prices
+
+    # ------------------------------------------------------------------------------------------------------- answers
+
+    def log_prob(self, evidence: Evidence) -> Array:
+        """The log-probability (B,) of the evidence."""
+        total: Array = np.zeros(len(evidence))
+        for rows, part in self._parts(evidence):
+            query = self._query(part)
+            found = self._runs(query, part, "numbers", lambda found, at: found.log_total.copy())
+            for at, logs in found:
+                total[rows[at]] = logs + query.settled_logs(self.parameters, part.states[at])
+        return total
+
+    def posterior(self, evidence: Evidence, targets: Sequence[int]) -> list[Array]:
+        """For each target its distribution (B, states) given the evidence; DataError where that has probability 0."""
+        sizes = self.parameters.sizes
+        out: list[Array] = [np.zeros((len(evidence), sizes[i])) for i in targets]
+        place = {i: k for k, i in enumerate(targets)}
+        for i, k in place.items():
+            seen = np.flatnonzero(evidence.observed[:, i])
+            out[k][seen, evidence.states[seen, i]] = 1.0
+        for rows, asked, part in self._separate_parts(evidence):
+            if asked is not None and enumerable(self.parameters, asked):
+                for i, marginal in zip(asked, marginals(self.parameters, asked, part.states), strict=True):
+                    if i in place:
+                        self._write(out[place[i]], rows, marginal)
+                continue
+            goals = tuple(i for i in (place if asked is None else asked) if i in place)
+            goals = tuple(i for i in goals if not part.observed[:, i].all())
+            if not goals:
+                continue
+            query = self._query(part, goals, asked, seen_only=True)
+            for at, found in self._runs(query, part, "numbers", lambda found, at: outward(found)):
+                for i, marginal in found.items():
+                    self._write(out[place[i]], rows[at], marginal)
+        return out
+
+    @staticmethod
+    def _write(out: Array, rows: Integers, marginal: Array) -> None:
+        nothing = np.isnan(marginal[0])
+        if nothing.any():
+            raise _impossible(int(rows[nothing.argmax()]))
+        out[rows] = marginal.T
+
+    def most_probable(self, evidence: Evidence, targets: Collection[int] | None = None) -> tuple[Integers, Array]:
+        """The jointly most probable states (B, E) of the targets, all others summed out, and its log-probability (B,).
+
+        Columns that are neither observed nor targets are -1; None asks for all. The log-probability is that of the
+        states together with the evidence.
+        """
+        every = range(len(self.names))
+        goals = frozenset(every if targets is None else targets)
+        states = np.where(evidence.observed, evidence.states, -1)
+        logs: Array = np.zeros(len(evidence))
+        for rows, part in self._parts(evidence):
+            wanted = tuple(sorted(i for i in goals if not part.observed[:, i].all()))
+            summed = len(wanted) < sum(not part.observed[:, i].all() for i in every)
+            query = self._query(part, seen_only=True, apart=wanted, last=wanted if summed else ())
+            # The cell of a tree follows from the parents: where nothing else is summed, it is maximised with them.
+            maximised = frozenset(wanted) if summed else frozenset(query.plan.buckets)
+
+            def best(found: Pass, at: slice, only: frozenset[int] = maximised) -> tuple[dict[int, Integers], Array]:
+                return trace(found, np.arange(found.rows), likeliest, only), found.log_total
+
+            for at, (chosen, total) in self._runs(query, part, "logs", best, maximised):
+                logs[rows[at]] = total + query.settled_logs(self.parameters, part.states[at])
+                for i in wanted:
+                    open_ = ~part.observed[at, i]
+                    states[rows[at][open_], i] = chosen[i][open_]
+        if np.isneginf(logs).any():
+            raise _impossible(int(np.isneginf(logs).argmax()))
+        return states, logs
+
+    def draw(
+        self, evidence: Evidence, draws: int, generator: torch.Generator
+    ) -> Iterator[tuple[Integers, Query, dict[int, Integers]]]:
+        """For groups of rows: their numbers, the query, and `draws` states in a row of each entry it sums over.
+
+        States are classes, see `Query.classes`.
+        """
+        for rows, part in self._parts(evidence):
+            query = self._query(part, seen_only=True)
+
+            def states(found: Pass, at: slice) -> tuple[Array, dict[int, Integers]]:
+                own = np.arange(found.rows).repeat(draws)
+                return found.log_total, trace(found, own, drawn(generator))
+
+            for at, (total, chosen) in self._runs(query, part, "numbers", states, threads=1):
+                total = total + query.settled_logs(self.parameters, part.states[at])
+                if np.isneginf(total).any():
+                    raise _impossible(int(rows[at][np.isneginf(total).argmax()]))
+                yield rows[at], query, chosen
+
+    # ------------------------------------------------------------------------------------------------------- groups
+
+    def _parts(self, evidence: Evidence) -> Iterator[tuple[Integers, Evidence]]:
+        for group in groups(self.prices, evidence.observed, separable=False):
+            yield group.rows, evidence.rows(group.rows)
+
+    def _separate_parts(self, evidence: Evidence) -> Iterator[tuple[Integers, tuple[int, ...] | None, Evidence]]:
+        if len(evidence) == 1:
+            yield np.zeros(1, dtype=np.int64), None, evidence
+            return
+        separable = not evidence.cut and not evidence.log_weights
+        for group in groups(self.prices, evidence.observed, separable=separable):
+            yield group.rows, group.asked, evidence.rows(group.rows)
+
+    def _query(
+        self,
+        part: Evidence,
+        targets: tuple[int, ...] | None = None,
+        asked: tuple[int, ...] | None = None,
+        *,
+        seen_only: bool = False,
+        apart: tuple[int, ...] = (),
+        last: tuple[int, ...] = (),
+    ) -> Query:
+        """The plan for a group; plans are remembered."""
+        if asked is None:
+            every: Bools = np.array(part.observed.all(0))
+            weighted: Bools = np.array(part.observed.any(0) & ~every)
+            weighted[[i for i in part.log_weights if not every[i]]] = True
         else:
-            scaled, scale = _scaled(factor)
-            pool.append(scaled)
-            log_total = log_total + scale
-    buckets: list[tuple[int, list[Factor]]] = []
-    for variable in order:
-        bucket = [factor for factor in pool if variable in factor.variables]
-        pool = [factor for factor in pool if variable not in factor.variables]
-        buckets.append((variable, bucket))
-        if in_logs:
-            pool.append(_log_sum(bucket, variable))
-        else:
-            scaled, scale = _scaled(_sum(bucket, variable))
-            pool.append(scaled)
-            log_total = log_total + scale
-    for factor in pool:
-        log_total = log_total + (factor.table if in_logs else factor.table.log())
-    return Elimination(log_total, buckets, in_logs)
+            every = np.ones(len(self.names), dtype=bool)
+            every[list(asked)] = False
+            weighted = np.zeros(len(self.names), dtype=bool)
+            weighted[[i for i in part.log_weights if not every[i]]] = True
+        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, apart, last, part.cut)
+        if key not in self._queries:
+            if len(self._queries) >= KEPT:
+                self._queries.clear()
+            observed, weighed = np.flatnonzero(every).tolist(), np.flatnonzero(weighted).tolist()
+            found = query_of(
+                self.parameters,
+                observed,
+                weighed,
+                targets,
+                seen_only=seen_only,
+                apart=apart,
+                cut=part.cut,
+                last=last,
+                uses=len(part),
+            )
+            self._queries[key] = found
+        return self._queries[key]
+
+    # --------------------------------------------------------------------------------------------------------- runs
+
+    def _runs(
+        self,
+        query: Query,
+        part: Evidence,
+        algebra: Algebra,
+        read: Callable[[Pass, slice], Any],
+        maximised: frozenset[int] = frozenset(),
+        threads: int | None = None,
+    ) -> Iterator[tuple[slice, Any]]:
+        """What `read` makes of the passes over blocks of rows."""
+        size = self._block(query, len(part))
+        slices = [slice(start, min(start + size, len(part))) for start in range(0, len(part), size)]
+        workers = min(len(slices), torch.get_num_threads() if threads is None else threads)
+
+        spaces: SimpleQueue[Workspace] = SimpleQueue()
+        for _ in range(workers):
+            spaces.put(Workspace())
+
+        def run(at: slice) -> Any:
+            space = spaces.get()
+            answer = self._run(query, part.rows(at), algebra, read, at, maximised, space)
+            spaces.put(space)
+            return answer
+
+        if workers < 2 or size * query.plan.held[0] < 1 << 17:
+            for at in slices:
+                yield at, run(at)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            yield from zip(slices, pool.map(run, slices), strict=True)
+
+    def _run(
+        self,
+        query: Query,
+        part: Evidence,
+        algebra: Algebra,
+        read: Callable[[Pass, slice], Any],
+        at: slice,
+        maximised: frozenset[int],
+        space: Workspace,
+    ) -> Any:
+        weights, lows, scales = _weights(query, part, self.parameters.unseen if query.seen_only else None)
+        floors = [factor.floor + (0.0 if factor.weighed is None else lows[factor.weighed]) for factor in query.factors]
+        factors = [factor.numbers(part.states, weights) for factor in query.factors]
+        if algebra == "numbers":
+            found = inward(query.plan, factors, floors, len(part), space=space)
+            found.log_total += scales
+            answer = read(found, at)
+            if not found.unsure.any():
+                return answer
+            algebra = "logs"
+        with np.errstate(divide="ignore"):
+            logs = [np.log(factor) for factor in factors]
+        found = inward(query.plan, logs, floors, len(part), algebra, maximised)
+        found.log_total += scales
+        return read(found, at)
+
+    def _block(self, query: Query, rows: int) -> int:
+        """How many rows are worked on at once; NotSupported where not even one fits the memory."""
+        wide, narrow = query.plan.held
+        room = self.max_memory - 8 * narrow
+        if room < 8 * wide:
+            needs, has = 8 * (wide + narrow) / 2**30, self.max_memory / 2**30
+            raise NotSupported(
+                f"Exact inference here needs tables of {wide + narrow:.3g} numbers ({needs:.3g} GiB), the largest "
+                f"of {query.order.peak:.3g} states, more than max_memory allows ({has:.3g} GiB): observe more "
+                "columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory."
+            )
+        most = room // (8 * wide * (torch.get_num_threads() if room // (8 * wide) > 1 else 1))
+        return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
 
 
-def _scaled(factor: Factor) -> tuple[Factor, Tensor]:
-    """The factor with its largest element 1 in every row, and the logs of what was divided out (rows or 1,)."""
-    flat = factor.table.reshape(len(factor.table), -1)
-    top = flat.amax(1)
-    safe = torch.where(top > 0, top, torch.ones_like(top))
-    table = factor.table / safe.reshape(-1, *(1 for _ in factor.variables))
-    return Factor(factor.variables, table), safe.log()
+def _weights(
+    query: Query, part: Evidence, unseen: Sequence[int | None] | None
+) -> tuple[dict[int, Array], dict[int, float], Array]:
+    """The weights (states, rows) of weighed entries, the logs of their least positive numbers, what was divided out.
+
+    States that stand for what was never seen have none, where `unseen` names them.
+    """
+    weights: dict[int, Array] = {}
+    floors: dict[int, float] = {}
+    scales: Array = np.zeros(len(part))
+    for i in query.weighted:
+        seen = part.observed[:, i]
+        logs = part.log_weights.get(i)
+        own: Array = np.ones((len(query.classes[i]), len(part)))
+        if logs is not None:
+            top = np.where(seen, 0.0, logs.max(1))
+            top[np.isneginf(top)] = 0.0
+            scales += top
+            own = np.exp(np.where(seen[:, None], 0.0, logs) - top[:, None]).T.copy()
+        if unseen is not None and unseen[i] is not None:
+            own[unseen[i]] = 0.0
+        own[:, seen] = 0.0
+        own[part.states[seen, i], seen] = 1.0
+        floors[i] = float(np.log(own[own > 0].min())) if logs is not None and own.any() else 0.0
+        weights[i] = own
+    return weights, floors, scales
 
 
-def _sum(bucket: list[Factor], variable: int) -> Factor:
-    """The product of the bucket, summed over `variable`; the largest factor enters last, as a matrix product."""
-    ordered = sorted(bucket, key=lambda factor: factor.table.numel())
-    scope, table = ordered[0].variables, ordered[0].table
-    if len(ordered) == 1:
-        at = scope.index(variable)
-        return Factor(scope[:at] + scope[at + 1 :], table.sum(at + 1))
-    for step, factor in enumerate(ordered[1:], 2):
-        union = scope + tuple(other for other in factor.variables if other not in scope)
-        if step == len(ordered):
-            union = tuple(other for other in union if other != variable)
-        letters = {name: at + 1 for at, name in enumerate(dict.fromkeys(scope + factor.variables))}
-        table = torch.einsum(
-            table,
-            [0, *(letters[name] for name in scope)],
-            factor.table,
-            [0, *(letters[name] for name in factor.variables)],
-            [0, *(letters[name] for name in union)],
-        )
-        scope = union
-    return Factor(scope, table)
-
-
-def _log_sum(bucket: list[Factor], variable: int) -> Factor:
-    scope = tuple(dict.fromkeys(name for factor in bucket for name in factor.variables))
-    total = _aligned(bucket[0], scope)
-    for factor in bucket[1:]:
-        total = total + _aligned(factor, scope)
-    at = scope.index(variable)
-    return Factor(scope[:at] + scope[at + 1 :], total.logsumexp(at + 1))
-
-
-def _aligned(factor: Factor, scope: tuple[int, ...]) -> Tensor:
-    """The table with its axes in the order of `scope`, of size 1 where the factor does not depend on a variable."""
-    axes = sorted(range(len(factor.variables)), key=lambda at: scope.index(factor.variables[at]))
-    table = factor.table.permute(0, *(at + 1 for at in axes))
-    sizes = {factor.variables[at]: factor.table.shape[at + 1] for at in axes}
-    return table.reshape(len(table), *(sizes.get(name, 1) for name in scope))
-
-
-def draw(found: Elimination, rows: Tensor, generator: torch.Generator) -> dict[int, Tensor]:
-    """A state of every variable from the distribution that was eliminated, for each of the given rows (n,)."""
-    drawn: dict[int, Tensor] = {}
-    for variable, bucket in reversed(found.buckets):
-        total: Tensor | None = None
-        for factor in bucket:
-            at = factor.variables.index(variable)
-            table = factor.table.movedim(at + 1, -1)
-            others = [drawn[name] for name in factor.variables if name != variable]
-            part = table[(rows if len(table) > 1 else torch.zeros_like(rows), *others)]
-            part = part if found.in_logs else part.log()
-            total = part if total is None else total + part
-        assert total is not None
-        drawn[variable] = sample_logits(total, generator)
-    return drawn
-
-
-def sample_logits(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One state for each row of unnormalised log-probabilities (n, states)."""
-    weights = (logits - logits.amax(1, keepdim=True)).exp()
-    ends = weights.cumsum(1)
-    u = torch.rand(len(ends), 1, generator=generator, device=generator.device, dtype=torch.float64).to(ends)
-    return torch.searchsorted(ends, u * ends[:, -1:], right=True)[:, 0].clamp(max=ends.shape[1] - 1)
-
-
-def row_limit(peak: int, max_memory: int, what: str) -> int:
-    """How many rows fit the memory at once; NotSupported where not even one does."""
-    rows = max_memory // (8 * peak)
-    if rows < 1:
-        raise NotSupported(
-            f"Exact inference here needs a table of {peak:.3g} states ({8 * peak / 2**30:.3g} GiB), more than "
-            f"max_memory allows ({max_memory / 2**30:.3g} GiB): {what}"
-        )
-    return rows
+def _impossible(row: int) -> DataError:
+    return DataError(f"Row {row} of the evidence has probability zero: nothing can be said or drawn under it.")

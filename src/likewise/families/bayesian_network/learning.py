@@ -12,9 +12,9 @@ from torch import Tensor
 
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.binning import bin_values
+from likewise.families.bayesian_network.elimination import best_order
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.growth import Column, column, grow
-from likewise.families.bayesian_network.inference import plan
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.partitions import Integers, Partition, Table, Tree
@@ -161,6 +161,7 @@ def estimate(network: DiscreteNetwork, conditionals: list[dict[str, Any]], pseud
             table = table * (1 - reserved)
             table[:, unseen] = reserved
         own.table.copy_(torch.from_numpy(table))
+    network.changed()
 
 
 def smoothing_of(pair: Any) -> Smoothing:
@@ -279,7 +280,7 @@ def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> li
         above = {p for family in parents for p in family}
         sizes = {i: columns[i].groups if i in above else 1 for i in range(len(parents))}
         scopes = [(*family, i) for i, family in enumerate(parents)]
-        if plan(scopes, sizes).peak > max_states:
+        if best_order(scopes, sizes).peak > max_states:
             parents[child].pop()
     return parents
 

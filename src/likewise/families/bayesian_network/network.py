@@ -8,21 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from likewise.errors import DataError
 from likewise.events import Batch, Event, Status
-from likewise.families.bayesian_network import inference
+from likewise.families.bayesian_network.contraction import Integers, drawn
 from likewise.families.bayesian_network.graph import topological_order
+from likewise.families.bayesian_network.inference import Evidence, Inference
 from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.partitions import Partition, Table, Tree
-from likewise.families.bayesian_network.relevance import Query, query_of
+from likewise.families.bayesian_network.relevance import Parameters, Query
 
 MAX_PARAMETERS = 1 << 27
 """No node has a larger table: a limit on what a model file may ask for."""
 
 MAX_MASKS = 1 << 26
 """Nor do all trees together have more splits times states."""
-
-ADVICE = "observe more columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory."
 
 
 class ConditionalTable(nn.Module):
@@ -83,7 +81,30 @@ class DiscreteNetwork(nn.Module):
             self.conditionals.append(ConditionalTable(partition, self.nodes.sizes[i]))
             self.parents.append(parents)
         self.order = topological_order(self.parents)
-        self._queries: dict[tuple[tuple[bool, ...], tuple[bool, ...]], Query] = {}
+        self._inference: Inference | None = None
+
+    @property
+    def inference(self) -> Inference:
+        """Exact inference with the present parameters, on the processor."""
+        if self._inference is None:
+            owners = [self.of(i) for i in range(len(self.event))]
+            parameters = Parameters(
+                self.nodes.sizes,
+                [own.partition for own in owners],
+                [own.table.detach().double().cpu().numpy() for own in owners],
+                [self.nodes.unseen(i) for i in range(len(owners))],
+            )
+            names = [entry.name for entry in self.event.all]
+            self._inference = Inference(parameters, names, self.max_memory)
+        return self._inference
+
+    def changed(self) -> None:
+        """To be called when parameters have changed: what was prepared for questions is forgotten."""
+        self._inference = None
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.changed()
+        super()._load_from_state_dict(*args, **kwargs)
 
     def of(self, i: int) -> ConditionalTable:
         """The conditional distribution of entry `i`."""
@@ -108,13 +129,23 @@ class DiscreteNetwork(nn.Module):
     def log_prob(self, batch: Batch) -> Tensor:
         """Exact log-probabilities (B,) of records with any evidence, in the user's units."""
         total = self.nodes.log_values(batch)
-        states = self.nodes.states(batch)
-        for rows in by_evidence(batch.status):
-            if bool((batch.status[rows[0]] == Status.OBSERVED).all()):
-                total[rows] += self.log_prob_states(states[rows])
-            else:
-                total[rows] += self._log_marginal(batch.rows(rows), states[rows])
+        whole = (batch.status == Status.OBSERVED).all(1)
+        total[whole] += self.log_prob_states(self.nodes.states(batch.rows(whole)))
+        if not bool(whole.all()):
+            part = self.inference.log_prob(self.evidence(batch.rows(~whole)))
+            total[~whole] += torch.from_numpy(part).to(total.device)
         return total
+
+    def evidence(self, batch: Batch) -> Evidence:
+        """What the records say about the states of their entries."""
+        status = batch.status.cpu().numpy()
+        weights = {}
+        for i in np.flatnonzero((status == Status.RESTRICTED).any(0)).tolist():
+            rows = np.flatnonzero(status[:, i] == Status.RESTRICTED)
+            logs = np.zeros((len(batch), self.nodes.sizes[i]))
+            logs[rows] = self.nodes.log_evidence(batch.rows(torch.from_numpy(rows)), i).cpu().numpy()
+            weights[i] = logs
+        return Evidence(self.nodes.states(batch).cpu().numpy(), status == Status.OBSERVED, weights)
 
     def log_prob_states(self, states: Tensor) -> Tensor:
         """Exact log-probabilities (B,) of joint states (B, E)."""
@@ -123,35 +154,6 @@ class DiscreteNetwork(nn.Module):
             own = self.of(i)
             total = total + own.table.double()[own.partition.route(states), states[:, i]].log()
         return total
-
-    def _log_marginal(self, batch: Batch, states: Tensor) -> Tensor:
-        query = self._query(batch.status[0])
-        limit = inference.row_limit(query.plan.peak, self.max_memory, ADVICE)
-        log_weights = {i: self.nodes.log_evidence(batch, i) for i in query.restricted}
-        parts = []
-        for start in range(0, len(batch), limit):
-            rows = slice(start, start + limit)
-            part = {i: weights[rows] for i, weights in log_weights.items()}
-            offset, factors = query.factors(self, states[rows], part)
-            parts.append(offset + self._eliminate(query, factors, len(offset)).log_total)
-        return torch.cat(parts)
-
-    def _eliminate(self, query: Query, factors: list[inference.Factor], rows: int) -> inference.Elimination:
-        found = inference.eliminate(factors, query.plan.order, rows)
-        if not bool(torch.isinf(found.log_total).any()):
-            return found
-        return inference.eliminate(factors, query.plan.order, rows, in_logs=True)
-
-    def _query(self, status: Tensor) -> Query:
-        """The plan for one pattern of evidence; patterns are remembered."""
-        observed = tuple((status == Status.OBSERVED).tolist())
-        restricted = tuple((status == Status.RESTRICTED).tolist())
-        key = (observed, restricted)
-        if key not in self._queries:
-            if len(self._queries) >= 256:
-                self._queries.clear()
-            self._queries[key] = query_of(self, observed, restricted)
-        return self._queries[key]
 
     # ------------------------------------------------------------------------------------------------------ samples
 
@@ -187,53 +189,37 @@ class DiscreteNetwork(nn.Module):
 
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Batch:
         """`draws` exact, independent records for each record of evidence."""
-        known = self.nodes.states(evidence)
-        states = known.repeat_interleave(draws, 0)
-        for rows in by_evidence(evidence.status):
-            query = self._query(evidence.status[rows[0]])
-            limit = inference.row_limit(query.plan.peak, self.max_memory, ADVICE)
-            for start in range(0, len(rows), limit):
-                at = rows[start : start + limit]
-                drawn = self._posterior_states(query, evidence.rows(at), known[at], draws, generator)
-                states[(at[:, None] * draws + torch.arange(draws, device=at.device)).flatten()] = drawn
-        return self.nodes.records(states, generator, evidence.repeat(draws))
+        known = self.evidence(evidence)
+        states = known.states.repeat(draws, 0)
+        joint = torch.from_numpy(states)
+        for rows, query, chosen in self.inference.draw(known, draws, generator):
+            at = (rows[:, None] * draws + np.arange(draws)).ravel()
+            part = known.rows(rows.repeat(draws))
+            joint[at] = self._completed(query, part, chosen, generator)
+        return self.nodes.records(joint.to(evidence.codes.device), generator, evidence.repeat(draws))
 
-    def _posterior_states(
-        self, query: Query, batch: Batch, known: Tensor, draws: int, generator: torch.Generator
+    def _completed(
+        self, query: Query, evidence: Evidence, chosen: dict[int, Integers], generator: torch.Generator
     ) -> Tensor:
-        """Joint states (rows * draws, E) given the evidence of rows of one pattern."""
-        log_weights = {i: self.nodes.log_evidence(batch, i) for i in query.restricted}
-        for i in range(len(self.event)):
-            unseen = self.nodes.unseen(i)
-            if unseen is not None and not query.observed[i]:
-                weights = log_weights.get(i, torch.zeros(1, self.nodes.sizes[i], dtype=torch.float64)).clone()
-                weights[:, unseen] = float("-inf")
-                log_weights[i] = weights.to(known.device)
-        offset, factors = query.factors(self, known, {i: log_weights[i] for i in log_weights if query.relevant[i]})
-        found = self._eliminate(query, factors, len(batch))
-        impossible = torch.isinf(offset + found.log_total)
-        if bool(impossible.any()):
-            raise DataError(
-                f"Row {int(impossible.nonzero()[0])} of the evidence has probability zero: nothing can be "
-                "drawn under it."
-            )
-        rows = torch.arange(len(batch), device=known.device).repeat_interleave(draws)
-        chosen = inference.draw(found, rows, generator)
-        states = known.repeat_interleave(draws, 0)
+        """Joint states (n, E) given the classes of the states of relevant entries; the others follow their parents."""
+        states = torch.from_numpy(evidence.states.copy())
+        parameters = self.inference.parameters
         for i in self.order:
-            if query.observed[i]:
+            if i in query.observed:
                 continue
-            if i not in log_weights and i not in chosen:
-                states[:, i] = self.draw_child(i, states, generator)
+            fresh = torch.from_numpy(np.flatnonzero(~evidence.observed[:, i]))
+            if i not in chosen:
+                states[fresh, i] = self.draw_child(i, states[fresh], generator)
                 continue
-            logits = self.of(i).table.double()[self.of(i).partition.route(states)].log()
-            if i in log_weights:
-                weights = log_weights[i]
-                logits = logits + (weights[rows] if len(weights) > 1 else weights)
-            if i in chosen:
-                group = torch.from_numpy(query.classes[i]).to(known.device)
-                logits = logits.masked_fill(group[None, :] != chosen[i][:, None], float("-inf"))
-            states[:, i] = inference.sample_logits(logits, generator)
+            group = query.classes[i]
+            if int(group.max()) + 1 == len(group):
+                states[fresh, i] = torch.from_numpy(chosen[i])[fresh]
+                continue
+            cells = parameters.partitions[i].route(states[fresh]).numpy()
+            weights = parameters.seen(i)[:, cells].T * (group[None, :] == chosen[i][fresh.numpy(), None])
+            if i in evidence.log_weights:
+                weights = weights * np.exp(evidence.log_weights[i][fresh.numpy()])
+            states[fresh, i] = torch.from_numpy(drawn(generator)(weights, False))
         return states
 
 

@@ -1,216 +1,540 @@
 """What a pattern of evidence leaves to sum over: relevant nodes, classes of their states, factors, a plan.
 
-Nodes below which nothing is known sum to one and are left out. Observed nodes are gathered away. States of a node
-between which no relevant child can tell are one class. A tree enters as the table over its parents that are not
-observed or, where that would be large, as one more variable, its cell, with a small factor for each such parent:
-whether the parent's state can lead to the cell. The plan tries both.
+Nodes below which nothing is known or asked sum to one and are left out, and so are those that the observed ones cut off
+from what is asked. Observed nodes are gathered away. States of a node between which no relevant child can tell are one
+class. A tree enters as the table over its parents that are not observed or, where that would be large, as one more
+variable, its cell, with a small factor for each such parent: whether the parent's state can lead to the cell.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from likewise.families.bayesian_network.graph import ancestors
-from likewise.families.bayesian_network.inference import Factor, Plan, plan
-from likewise.families.bayesian_network.partitions import Integers, Table, Tree
-
-if TYPE_CHECKING:
-    from likewise.families.bayesian_network.network import DiscreteNetwork
+from likewise.families.bayesian_network.contraction import Array, Contraction, Integers, contraction
+from likewise.families.bayesian_network.elimination import Order, Scope, best_order
+from likewise.families.bayesian_network.partitions import Partition, Table, Tree
 
 SPLIT_AT = (1 << 24, 1 << 20, 1 << 16, 1 << 12, 1 << 8)
 """Trees over more configurations than this are tried by their cells."""
 
 SMALL = 1 << 14
-"""A plan that holds no more states than this is good enough."""
+"""A plan whose tables hold no more states than this is good enough."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """One pattern of evidence.
+class Parameters:
+    """The numbers of a network as inference wants them.
 
     Attributes
     ----------
-    observed, relevant : (E,) bool
-    restricted : tuple of int
-        Entries known to lie in a set.
-    classes : entry -> int64 (states,)
-        The class of each state, for relevant entries that are not observed.
-    split : frozenset of int
-        The entries whose tree enters by its cell.
-    plan : Plan
-        Over entries by number, and cells of the tree of entry i as number E + i.
+    sizes : list of int
+    partitions : list of Partition
+    tables : list of float64 (states, cells)
+    unseen : list of int or None
+        The state of each node, if any, that stands for what was never seen.
     """
 
-    observed: tuple[bool, ...]
-    relevant: tuple[bool, ...]
-    restricted: tuple[int, ...]
-    classes: dict[int, Integers]
-    split: frozenset[int]
-    plan: Plan
+    def __init__(
+        self, sizes: list[int], partitions: list[Partition], tables: list[Array], unseen: list[int | None]
+    ) -> None:
+        self.sizes, self.partitions, self.unseen = sizes, partitions, unseen
+        self.tables = [np.ascontiguousarray(table.T) for table in tables]
+        self.parents = [partition.parents for partition in partitions]
+        self.floors = [_floor(table) for table in tables]
+        self.children: list[list[int]] = [[] for _ in sizes]
+        for child, parents in enumerate(self.parents):
+            for parent in parents:
+                self.children[parent].append(child)
+        self.above = _ancestries(self.parents)
+        self.flat = [table.ravel() for table in self.tables]
+        # Where a node has a table: how far each state of a member of its family moves in it, the node itself last.
+        self.strides = [_strides(i, partition) for i, partition in enumerate(partitions)]
 
-    def factors(
-        self, network: DiscreteNetwork, states: Tensor, log_weights: dict[int, Tensor]
-    ) -> tuple[Tensor, list[Factor]]:
-        """The log-probability (B,) of what needs no summing, and the factors of the rest.
+    def seen(self, i: int) -> Array:
+        """The table of node `i` with probability zero for what was never seen."""
+        unseen = self.unseen[i]
+        if unseen is None:
+            return self.tables[i]
+        table = self.tables[i].copy()
+        table[unseen] = 0.0
+        return table
 
-        `log_weights` (B or 1, states) weigh the states of entries that are not observed.
-        """
-        offset = torch.zeros(len(states), dtype=torch.float64, device=states.device)
-        weights: dict[int, Tensor] = {}
-        for i, logs in log_weights.items():
-            top = logs.amax(1)
-            offset = offset + top
-            weights[i] = (logs - top.clamp(min=-1e300)[:, None]).exp()
-        found: list[Factor] = []
-        for i in np.flatnonzero(self.relevant).tolist():
-            own = network.of(i)
-            partition, table = own.partition, own.table.double()
-            free = [p for p in partition.parents if not self.observed[p]]
-            if not free:
-                rows = table[partition.route(states)]
-                if self.observed[i]:
-                    offset = offset + rows.gather(1, states[:, i : i + 1])[:, 0].log()
-                else:
-                    found.append(Factor((i,), self._lump(i, rows, weights.get(i))))
-            elif isinstance(partition, Table):
-                found.append(self._table_factor(i, partition, table, states, weights.get(i)))
-            elif i in self.split:
-                found += self._cell_factors(i, partition, table, states, weights.get(i))
-            else:
-                found.append(self._tree_factor(i, partition, table, states, weights.get(i)))
-        return offset, [self._masked(factor, weights) for factor in found]
 
-    def _lump(self, i: int, rows: Tensor, weights: Tensor | None) -> Tensor:
-        """Probabilities (..., states) of entry `i` times its weights, summed within classes."""
-        if weights is not None:
-            rows = rows * weights.reshape(len(weights), *(1 for _ in range(rows.dim() - 2)), -1)
-        group = torch.from_numpy(self.classes[i]).to(rows.device)
-        count = int(self.classes[i].max()) + 1
-        if count == rows.shape[-1]:
-            return rows
-        return rows.new_zeros(*rows.shape[:-1], count).index_add(rows.dim() - 1, group, rows)
+def _strides(i: int, partition: Partition) -> list[tuple[int, int]]:
+    if not isinstance(partition, Table):
+        return []
+    found, step = [], 1
+    for parent, size in zip(reversed(partition.parents), reversed(partition.sizes), strict=True):
+        found.append((parent, step))
+        step *= size
+    return [*reversed(found), (i, step)]
 
-    def _masked(self, factor: Factor, weights: dict[int, Tensor]) -> Factor:
-        """The factor with 0 where a class has no weight at all, so that scaling looks only at what is possible."""
-        table = factor.table
-        for axis, i in enumerate(factor.variables):
-            if i in weights:
-                group = torch.from_numpy(self.classes[i]).to(table.device)
-                open_ = weights[i].new_zeros(len(weights[i]), int(group.max()) + 1)
-                open_ = (open_.index_add(1, group, (weights[i] > 0).double()) > 0).double()
-                shape = [len(open_)] + [1] * len(factor.variables)
-                shape[axis + 1] = open_.shape[1]
-                table = table * open_.reshape(shape)
-        return Factor(factor.variables, table)
 
-    def _table_factor(self, i: int, partition: Table, table: Tensor, states: Tensor, weights: Tensor | None) -> Factor:
-        family = [*partition.parents, i]
-        cube = table.reshape(*partition.sizes, table.shape[1])
-        gathered = [axis for axis, node in enumerate(family) if self.observed[node]]
-        free = [axis for axis, node in enumerate(family) if not self.observed[node]]
-        cube = cube.permute(*gathered, *free)
-        cube = cube[tuple(states[:, family[axis]] for axis in gathered)] if gathered else cube[None]
-        if not self.observed[i]:
-            # The child is the last axis of the family, so also the last of the free ones.
-            cube = self._lump(i, cube, weights)
-        return Factor(tuple(family[axis] for axis in free), cube)
+def _floor(numbers: Array) -> float:
+    """The log of the least positive number."""
+    positive = numbers[numbers > 0]
+    return float(np.log(positive.min())) if len(positive) else 0.0
 
-    def _tree_factor(self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None) -> Factor:
-        """The table over the free parents, one state standing for each class, and over the child unless observed."""
-        free = [p for p in tree.parents if not self.observed[p]]
-        members = [torch.from_numpy(self._first(p)).to(states.device) for p in free]
-        grid = torch.cartesian_prod(*members).reshape(-1, len(free))
-        shared = len(free) == len(tree.parents)
-        rows = 1 if shared else len(states)
-        joint = states[:rows].repeat_interleave(len(grid), 0)
-        joint[:, free] = grid.repeat(rows, 1)
-        cell = tree.route(joint).reshape(rows, *(len(part) for part in members))
-        if not self.observed[i]:
-            return Factor(
-                (*free, i),
-                self._lump(i, table, weights)[cell] if weights is None else self._lump(i, table[cell], weights),
-            )
-        own = states[:, i].reshape(-1, *(1 for _ in free))
-        return Factor(tuple(free), table[cell, own])
 
-    def _first(self, i: int) -> Integers:
-        """The first state of each class of entry `i`."""
-        first: Integers = np.unique(self.classes[i], return_index=True)[1]
-        return first
+def _ancestries(parents: list[list[int]]) -> list[int]:
+    """For each node the bits of itself and all nodes above it."""
+    found = [0] * len(parents)
 
-    def _cell_factors(self, i: int, tree: Tree, table: Tensor, states: Tensor, weights: Tensor | None) -> list[Factor]:
-        cell = len(self.observed) + i
-        reach = torch.ones(1, len(table), dtype=torch.bool, device=table.device)
-        found = []
-        for parent, mask in zip(tree.parents, tree.masks, strict=True):
-            possible = torch.from_numpy(mask).to(table.device)
-            if self.observed[parent]:
-                reach = reach & possible.T[states[:, parent]]
+    def ancestry(node: int) -> int:
+        waiting = [node]
+        while waiting:
+            at = waiting[-1]
+            missing = [p for p in parents[at] if not found[p]]
+            if missing:
+                waiting += missing
                 continue
-            first = torch.from_numpy(self._first(parent)).to(table.device)
-            found.append(Factor((cell, parent), possible[:, first].double()[None]))
-        if self.observed[i]:
-            found.append(Factor((cell,), reach * table.T[states[:, i]]))
-            return found
-        if not bool(reach.all()):
-            found.append(Factor((cell,), reach.double()))
-        found.append(Factor((cell, i), self._lump(i, table[None], weights)))
+            waiting.pop()
+            bits = 1 << at
+            for p in parents[at]:
+                bits |= found[p]
+            found[at] = bits
+        return found[node]
+
+    for node in range(len(parents)):
+        ancestry(node)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------- factors
+
+
+class Factor(Protocol):
+    """A factor of the product.
+
+    Attributes
+    ----------
+    scope : variables
+    wide : bool
+        Whether it differs between rows.
+    floor : float
+        A lower bound of the logs of its positive numbers, but for weights.
+    weighed : int or None
+        The entry whose weights it contains.
+    """
+
+    @property
+    def scope(self) -> Scope: ...
+    @property
+    def wide(self) -> bool: ...
+    @property
+    def floor(self) -> float: ...
+    @property
+    def weighed(self) -> int | None: ...
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        """The array (states of the scope, ..., rows or 1)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A factor that no evidence changes."""
+
+    scope: Scope
+    array: Array
+    wide: bool = False
+    weighed: int | None = None
+
+    @cached_property
+    def floor(self) -> float:
+        return _floor(self.array)
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        return self.array
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """How well each state of a variable agrees with what is known of it."""
+
+    scope: Scope
+    wide: bool = True
+    floor: float = 0.0
+
+    @property
+    def weighed(self) -> int:
+        return self.scope[0]
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        return weights[self.scope[0]]
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Which cell of a partition a configuration of the free parents leads to, given the observed ones."""
+
+    partition: Partition
+    free: Scope
+    members: tuple[Integers, ...]
+    """For each free parent the states that stand for its classes."""
+
+    @property
+    def wide(self) -> bool:
+        return len(self.free) < len(self.partition.parents)
+
+    def at(self, states: Integers) -> Integers:
+        """The cells (classes of the free parents, ..., rows or 1)."""
+        if isinstance(self.partition, Tree):
+            return self._routed(self.partition, states)
+        offsets, known = self._offsets
+        for parent, step in known:
+            offsets = offsets + states[:, parent] * step
+        return offsets
+
+    @cached_property
+    def _offsets(self) -> tuple[Integers, list[tuple[int, int]]]:
+        """The cells (classes, ..., 1) where observed parents are in state 0, and how far their states move them."""
+        cell: Integers = np.zeros([1] * len(self.free) + [1], dtype=np.int64)
+        known = []
+        for parent, step in _strides(-1, self.partition)[:-1]:
+            if parent in self.free:
+                axis = self.free.index(parent)
+                cell = cell + step * self.members[axis].reshape([-1, *(1 for _ in self.free[axis:])])
+            else:
+                known.append((parent, step))
+        return cell, known
+
+    def _routed(self, tree: Tree, states: Integers) -> Integers:
+        shape = [len(part) for part in self.members]
+        grid: Integers = np.zeros((1, 0), dtype=np.int64)
+        if self.free:
+            grid = np.stack(np.meshgrid(*self.members, indexing="ij"), -1).reshape(-1, len(self.free))
+        rows = len(states) if self.wide else 1
+        width = max([*tree.parents, 0]) + 1
+        joint = np.zeros((len(grid), rows, width), dtype=np.int64)
+        if self.wide:
+            joint[:] = states[:, :width]
+        joint[:, :, list(self.free)] = grid[:, None, :]
+        cell: Integers = tree.route(torch.from_numpy(joint.reshape(-1, width))).numpy()
+        return cell.reshape(*shape, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """p(observed state | parents) over the free parents."""
+
+    scope: Scope
+    floor: float
+    node: int
+    table: Array
+    cells: Cells
+    wide: bool = True
+    weighed: int | None = None
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        found: Array = self.table.ravel()[self.cells.at(states) + states[:, self.node] * self.table.shape[1]]
         return found
 
 
-def query_of(network: DiscreteNetwork, observed: tuple[bool, ...], restricted: tuple[bool, ...]) -> Query:
-    """Everything about a pattern of evidence that does not depend on the values in it."""
-    known = [i for i in range(len(observed)) if observed[i] or restricted[i]]
-    needed = ancestors(network.parents, known)
-    relevant = tuple(i in needed for i in range(len(observed)))
-    free = [i for i in sorted(needed) if not observed[i]]
-    classes = {i: _classes(network, i, needed) for i in free}
+@dataclass(frozen=True, eq=False)
+class Child:
+    """p(state | parents) over the node and its free parents; `groups`, if any, are classes whose states are summed."""
+
+    scope: Scope
+    floor: float
+    node: int
+    table: Array
+    cells: Cells
+    groups: Integers | None
+    weighed: int | None
+    wide: bool = True
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        found = self.table.take(self.cells.at(states), axis=1)
+        if self.groups is None:
+            return found
+        if self.weighed is not None:
+            own = weights[self.weighed]
+            found = found * own.reshape(len(own), *(1 for _ in self.scope[1:]), -1)
+        return _lumped(found, self.groups)
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Which cells of a tree the observed parents allow, times the likelihood of the node's state if it is observed."""
+
+    scope: Scope
+    floor: float
+    node: int
+    table: Array | None
+    masks: Mapping[int, Array]
+    wide: bool = True
+    weighed: int | None = None
+
+    def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        found: Array = np.ones((1, 1))
+        for parent, mask in self.masks.items():
+            found = found * mask[:, states[:, parent]]
+        return found if self.table is None else found * self.table[states[:, self.node]].T
+
+
+def _lumped(array: Array, groups: Integers) -> Array:
+    """Sums the first axis within groups."""
+    out: Array = np.zeros((int(groups.max()) + 1, *array.shape[1:]))
+    np.add.at(out, groups, array)
+    return out
+
+
+# --------------------------------------------------------------------------------------------------------------- query
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """One pattern of evidence, and what is asked.
+
+    Attributes
+    ----------
+    observed : frozenset of int
+        Entries gathered away.
+    weighted : tuple of int
+        Relevant entries whose states are weighed.
+    relevant : frozenset of int
+        Entries whose conditional distributions matter.
+    classes : entry -> int64 (states,)
+        The class of each state, for relevant entries that are not observed.
+    settled : tuple of int
+        Observed entries with observed parents: numbers, which only the probability of the evidence asks for.
+    factors : tuple of Factor
+    plan : Contraction
+        Over entries by number, and cells of the tree of entry i as number E + i.
+    order : Order
+    seen_only : bool
+        Whether states that stand for what was never seen are out of the question.
+    """
+
+    observed: frozenset[int]
+    weighted: tuple[int, ...]
+    relevant: frozenset[int]
+    classes: Mapping[int, Integers]
+    settled: tuple[int, ...]
+    factors: tuple[Factor, ...]
+    plan: Contraction
+    order: Order
+    seen_only: bool
+
+    def settled_logs(self, parameters: Parameters, states: Integers) -> Array:
+        """The log-probability (B,) of what needs no summing."""
+        total: Array = np.zeros(len(states))
+        with np.errstate(divide="ignore"):
+            for i in self.settled:
+                cell = Cells(parameters.partitions[i], (), ()).at(states)
+                total += np.log(parameters.tables[i][states[:, i], cell])
+        return total
+
+
+def query_of(
+    parameters: Parameters,
+    observed: Collection[int],
+    weighted: Collection[int] = (),
+    targets: Collection[int] | None = None,
+    *,
+    seen_only: bool = False,
+    apart: Collection[int] = (),
+    cut: Collection[int] = (),
+    last: Collection[int] = (),
+    uses: int = 1,
+) -> Query:
+    """Everything about a pattern of evidence that does not depend on the values in it.
+
+    Parameters
+    ----------
+    targets : entries or None
+        Those whose marginals are asked for: what they do not depend on is left out. None asks for the probability of
+        the evidence, of which nothing may be left out.
+    seen_only : bool
+        Whether entries that are not observed have none of the states that stand for what was never seen; where they
+        are weighed, the weights have to see to that.
+    apart : entries
+        Those that are relevant in any case, and whose states must stay apart.
+    cut : entries
+        Observed ones that no longer listen to their parents, since they were set from outside.
+    last : entries
+        To be eliminated after all others.
+    uses : int
+        For how many rows the plan will serve.
+    """
+    seen, own = frozenset(observed), frozenset(cut)
+    goals = frozenset(targets or ()) - seen
+    needed = _needed(parameters, [*seen, *weighted, *goals, *apart], own) - own
+    if targets is not None:
+        needed = _connected(parameters, needed, seen, goals)
+    free = sorted(
+        {i for i in needed if i not in seen} | {p for i in needed for p in parameters.parents[i] if p not in seen}
+    )
+    whole = goals.union(apart)
+    classes = {i: _classes(parameters, i, needed) if i not in whole else np.arange(parameters.sizes[i]) for i in free}
     sizes = {i: int(classes[i].max()) + 1 for i in free}
-    trees: list[tuple[int, tuple[int, ...], int]] = []
+    trees: list[tuple[int, Scope, int]] = []
+    settled = []
     for i in sorted(needed):
-        partition = network.of(i).partition
-        above = tuple(p for p in partition.parents if not observed[p])
-        scope = above if observed[i] else (*above, i)
-        trees.append((i, scope, 0 if isinstance(partition, Table) or not above else partition.cells))
-    best: tuple[frozenset[int], Plan] | None = None
+        partition = parameters.partitions[i]
+        above = tuple(p for p in partition.parents if p not in seen)
+        if i in seen and not above:
+            settled.append(i)
+            continue
+        cells = 0 if isinstance(partition, Table) or not above else partition.cells
+        trees.append((i, above if i in seen else (i, *above), cells))
+    split, found = _arranged(trees, sizes, len(parameters.sizes), last, uses)
+    weighed = tuple(i for i in weighted if i in classes)
+    factors = _factors(parameters, trees, split, seen, classes, weighed, seen_only)
+    for i in weighed:
+        if sizes[i] == parameters.sizes[i]:
+            factors.append(Weights((i,)))
+    plan = contraction([f.scope for f in factors], [f.wide for f in factors], sizes, found.variables, goals)
+    return Query(seen, weighed, frozenset(needed), classes, tuple(settled), tuple(factors), plan, found, seen_only)
+
+
+def _needed(parameters: Parameters, known: list[int], cut: frozenset[int]) -> set[int]:
+    """The given nodes and all above them."""
+    if cut:
+        found: set[int] = set()
+        waiting = list(known)
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found.add(node)
+                waiting += [] if node in cut else parameters.parents[node]
+        return found
+    bits = 0
+    for node in known:
+        bits |= parameters.above[node]
+    return {node for node in range(len(parameters.sizes)) if bits >> node & 1}
+
+
+def _connected(parameters: Parameters, needed: set[int], seen: frozenset[int], goals: Collection[int]) -> set[int]:
+    """Those of the needed nodes whose factors hang together with the goals once the observed nodes are taken out."""
+    found: set[int] = set()
+    reached = set(goals)
+    waiting = list(goals)
+    while waiting:
+        node = waiting.pop()
+        for member in [node, *parameters.children[node]]:
+            if member in found or member not in needed:
+                continue
+            found.add(member)
+            for other in [member, *parameters.parents[member]]:
+                if other not in seen and other not in reached:
+                    reached.add(other)
+                    waiting.append(other)
+    return found
+
+
+def _arranged(
+    trees: list[tuple[int, Scope, int]], sizes: dict[int, int], entries: int, last: Collection[int], uses: int
+) -> tuple[frozenset[int], Order]:
+    """Which trees enter by their cells, and the order of elimination."""
+    best: tuple[frozenset[int], Order] | None = None
     for threshold in (None, *SPLIT_AT):
         split = frozenset(
             i
             for i, scope, cells in trees
             if threshold is not None and cells and math.prod(sizes[p] for p in scope) > threshold
         )
-        scopes: list[tuple[int, ...]] = []
+        if best is not None and split == best[0]:
+            continue
+        scopes: list[Scope] = []
         for i, scope, cells in trees:
-            cell = len(observed) + i
-            sizes[cell] = cells
-            scopes += [(cell, node) for node in scope] or [()] if i in split else [scope]
+            cell = entries + i
+            if i in split:
+                sizes[cell] = cells
+                scopes += [(cell, node) for node in scope] or [(cell,)]
+            else:
+                scopes.append(scope)
+        found = best_order(scopes, sizes, last, uses)
         # A table is held whole before anything is summed.
         held = max((math.prod(sizes[node] for node in scope) for scope in scopes), default=1)
-        found = plan(scopes, sizes)
-        found = Plan(found.order, max(found.peak, held))
-        if best is None or found.peak < best[1].peak:
+        found = Order(found.variables, max(found.peak, held), found.total + held)
+        if best is None or found.total < best[1].total:
             best = split, found
-        if best[1].peak <= SMALL:
+        if best[1].peak <= SMALL or not any(cells for _, _, cells in trees):
             break
     assert best is not None
-    return Query(observed, relevant, tuple(np.flatnonzero(restricted).tolist()), classes, *best)
+    return best
 
 
-def _classes(network: DiscreteNetwork, i: int, needed: set[int]) -> Integers:
+def _factors(
+    parameters: Parameters,
+    trees: list[tuple[int, Scope, int]],
+    split: frozenset[int],
+    seen: frozenset[int],
+    classes: Mapping[int, Integers],
+    weighted: Collection[int],
+    seen_only: bool,
+) -> list[Factor]:
+    first = {i: np.unique(groups, return_index=True)[1] for i, groups in classes.items()}
+    found: list[Factor] = []
+    for i, scope, _ in trees:
+        partition, floor = parameters.partitions[i], parameters.floors[i]
+        table = parameters.seen(i) if seen_only and i not in seen and i not in weighted else parameters.tables[i]
+        above = tuple(p for p in partition.parents if p not in seen)
+        groups = None
+        if i not in seen and len(first[i]) < parameters.sizes[i]:
+            groups = classes[i]
+        if i in split:
+            assert isinstance(partition, Tree)
+            found += _cell_factors(parameters, i, table, partition, seen, first, groups, i in weighted)
+            continue
+        cells = Cells(partition, above, tuple(first[p] for p in above))
+        if i in seen:
+            found.append(Likelihood(scope, floor, i, table, cells))
+            continue
+        weighs = i if groups is not None and i in weighted else None
+        factor = Child(scope, floor, i, table, cells, groups, weighs, cells.wide or weighs is not None)
+        nothing: Integers = np.zeros((1, 0), dtype=np.int64)
+        found.append(factor if factor.wide else Fixed(scope, factor.numbers(nothing, {})))
+    return found
+
+
+def _cell_factors(
+    parameters: Parameters,
+    i: int,
+    table: Array,
+    tree: Tree,
+    seen: frozenset[int],
+    first: Mapping[int, Integers],
+    groups: Integers | None,
+    weighted: bool,
+) -> list[Factor]:
+    cell = len(parameters.sizes) + i
+    floor = parameters.floors[i]
+    found: list[Factor] = []
+    masks: dict[int, Array] = {}
+    for parent, mask in zip(tree.parents, tree.masks, strict=True):
+        if parent in seen:
+            masks[parent] = mask.astype(np.float64)
+        else:
+            found.append(Fixed((cell, parent), mask[:, first[parent]].astype(np.float64)[..., None]))
+    if i in seen or masks:
+        found.append(Reach((cell,), floor if i in seen else 0.0, i, table if i in seen else None, masks))
+    if i not in seen:
+        every = Cells(Table([cell], [tree.cells]), (cell,), (np.arange(tree.cells),))
+        weighs = i if groups is not None and weighted else None
+        factor = Child((i, cell), floor, i, table, every, groups, weighs, weighs is not None)
+        nothing: Integers = np.zeros((1, 0), dtype=np.int64)
+        found.append(factor if factor.wide else Fixed((i, cell), factor.numbers(nothing, {})))
+    return found
+
+
+def _classes(parameters: Parameters, i: int, needed: set[int]) -> Integers:
     """The class of each state of entry `i`: alike for every relevant child's tree."""
-    size = network.nodes.sizes[i]
+    size = parameters.sizes[i]
     signature = np.zeros(size, dtype=np.uint64)
     generator = np.random.default_rng(0)
-    for child in sorted(needed):
-        partition = network.of(child).partition
-        if i not in partition.parents:
+    for child in parameters.children[i]:
+        if child not in needed:
             continue
+        partition = parameters.partitions[child]
         if isinstance(partition, Table):
             return np.arange(size)
         mask = partition.masks[partition.parents.index(i)]

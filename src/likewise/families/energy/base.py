@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from likewise.dense_view import DenseView
 from likewise.events import Batch, Event, Status
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.inference import sample_logits
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.entry import EntryConditional
 from likewise.families.rejection import as_given
@@ -272,3 +271,11 @@ def _without_unseen(level: Tensor, unseen: int | None) -> Tensor:
     if unseen is None:
         return level
     return torch.cat([level[:, :unseen], torch.full_like(level[:, unseen:], -torch.inf)], 1)
+
+
+def sample_logits(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """One state for each row of unnormalised log-probabilities (n, states)."""
+    weights = (logits - logits.amax(1, keepdim=True)).exp()
+    ends = weights.cumsum(1)
+    u = torch.rand(len(ends), 1, generator=generator, device=generator.device, dtype=torch.float64).to(ends)
+    return torch.searchsorted(ends, u * ends[:, -1:], right=True)[:, 0].clamp(max=ends.shape[1] - 1)
