@@ -201,7 +201,7 @@ def test_evidence_of_any_improbability_keeps_its_digits(features: int) -> None:
 
 
 def test_what_would_underflow_is_found_in_logarithms() -> None:
-    # Two long chains of evidence contradict each other: the messages' largest terms meet only with each other's smallest.
+    # Two piles of evidence contradict each other: the largest terms of one meet the smallest of the other.
     features = 160
     strong = np.array([[1e-4, 1 - 1e-4], [1 - 1e-4, 1e-4]])
     partitions: list[Partition] = [Table([], []), Table([0], [2]), *(Table([k % 2], [2]) for k in range(2 * features))]
@@ -276,3 +276,28 @@ def test_the_row_that_cannot_be_is_named() -> None:
     with pytest.raises(DataError, match="Row 1"):
         list(engine(parameters).draw(evidence, 2, torch.Generator()))
     assert engine(parameters).log_prob(evidence).tolist() == [0.0, -np.inf, 0.0]
+
+
+def test_what_was_never_seen_is_drawn_nowhere_and_may_be_observed() -> None:
+    """The last state of each node stands for what was never seen."""
+    rng = np.random.default_rng(3)
+    for trees in (False, True):
+        plain = random_network(rng, 5, trees)
+        tables = [table.T for table in plain.tables]
+        parameters = Parameters(plain.sizes, plain.partitions, tables, [size - 1 for size in plain.sizes])
+        every = joint_states(parameters)
+        evidence = random_evidence(rng, plain, 40)
+        evidence.observed[:, 0] = np.arange(40) % 2
+        evidence.states[::2, 0] = plain.sizes[0] - 1
+        evidence.states[1::4, 0] = plain.sizes[0] - 1
+        logs = np.stack([row_logs(parameters, evidence, row) for row in range(40)])
+        for i, size in enumerate(plain.sizes):
+            hidden = ~evidence.observed[:, i]
+            logs[hidden] = np.where(every[:, i] == size - 1, -np.inf, logs[hidden])
+        possible = np.isfinite(logs).any(1)
+        evidence, logs = evidence.rows(possible), logs[possible]
+        weights = np.exp(logs - np.logaddexp.reduce(logs, 1)[:, None])
+        for i, answer in enumerate(engine(parameters).posterior(evidence, list(range(5)))):
+            expected = np.stack([weights[:, every[:, i] == k].sum(1) for k in range(plain.sizes[i])], 1)
+            np.testing.assert_allclose(answer, expected, atol=1e-12)
+        np.testing.assert_allclose(engine(parameters).most_probable(evidence)[1], logs.max(1), atol=1e-10)

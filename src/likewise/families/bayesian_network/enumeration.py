@@ -23,15 +23,18 @@ def enumerable(parameters: Parameters, part: Sequence[int]) -> bool:
     """Whether the columns have few joint states, looked up in tables, whose products cannot underflow."""
     members = _members(parameters, part)
     return (
-        math.prod(parameters.sizes[i] for i in part) <= MOST
-        and all(isinstance(parameters.partitions[i], Table) and parameters.unseen[i] is None for i in members)
+        math.prod(parameters.seen(i) for i in part) <= MOST
+        and all(isinstance(parameters.partitions[i], Table) for i in members)
         and sum(parameters.floors[i] for i in members) > SAFE
     )
 
 
 def marginals(parameters: Parameters, part: Sequence[int], states: Integers) -> list[Array]:
-    """The distribution (states, B) of each column of the part given the states (B, E) of all others; NaN where none."""
-    sizes = [parameters.sizes[i] for i in part]
+    """The distribution (states, B) of each column of the part given the states (B, E) of all others; NaN where none.
+
+    States are those that were ever seen.
+    """
+    sizes = [parameters.seen(i) for i in part]
     joint = np.arange(math.prod(sizes))
     own: dict[int, Integers] = {}
     stride = len(joint)

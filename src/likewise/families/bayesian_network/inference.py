@@ -134,7 +134,7 @@ class Inference:
         nothing = np.isnan(marginal[0])
         if nothing.any():
             raise _impossible(int(rows[nothing.argmax()]))
-        out[rows] = marginal.T
+        out[rows, : len(marginal)] = marginal.T
 
     def most_probable(self, evidence: Evidence, targets: Collection[int] | None = None) -> tuple[Integers, Array]:
         """The jointly most probable states (B, E) of the targets, all others summed out, and its log-probability (B,).
@@ -219,7 +219,13 @@ class Inference:
             every[list(asked)] = False
             weighted = np.zeros(len(self.names), dtype=bool)
             weighted[[i for i in part.log_weights if not every[i]]] = True
-        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, apart, last, part.cut)
+        unseen = self.parameters.unseen if seen_only else []
+        unseen_too = frozenset(
+            i
+            for i in np.flatnonzero(weighted).tolist()
+            if seen_only and (part.observed[:, i] & (part.states[:, i] == unseen[i])).any()
+        )
+        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, last, part.cut)
         if key not in self._queries:
             if len(self._queries) >= KEPT:
                 self._queries.clear()
@@ -230,6 +236,7 @@ class Inference:
                 weighed,
                 targets,
                 seen_only=seen_only,
+                unseen_too=unseen_too,
                 apart=apart,
                 cut=part.cut,
                 last=last,
@@ -281,7 +288,7 @@ class Inference:
         maximised: frozenset[int],
         space: Workspace,
     ) -> Any:
-        weights, lows, scales = _weights(query, part, self.parameters.unseen if query.seen_only else None)
+        weights, lows, scales = _weights(query, part)
         floors = [factor.floor + (0.0 if factor.weighed is None else lows[factor.weighed]) for factor in query.factors]
         factors = [factor.numbers(part.states, weights) for factor in query.factors]
         if algebra == "numbers":
@@ -312,27 +319,24 @@ class Inference:
         return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
 
 
-def _weights(
-    query: Query, part: Evidence, unseen: Sequence[int | None] | None
-) -> tuple[dict[int, Array], dict[int, float], Array]:
-    """The weights (states, rows) of weighed entries, the logs of their least positive numbers, what was divided out.
-
-    States that stand for what was never seen have none, where `unseen` names them.
-    """
+def _weights(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int, float], Array]:
+    """The weights (states, rows) of weighed entries, the logs of their least positive numbers, what was divided out."""
     weights: dict[int, Array] = {}
     floors: dict[int, float] = {}
     scales: Array = np.zeros(len(part))
     for i in query.weighted:
         seen = part.observed[:, i]
         logs = part.log_weights.get(i)
-        own: Array = np.ones((len(query.classes[i]), len(part)))
+        states = len(query.classes[i])
+        own: Array = np.ones((states, len(part)))
         if logs is not None:
+            logs = logs[:, :states]
             top = np.where(seen, 0.0, logs.max(1))
             top[np.isneginf(top)] = 0.0
             scales += top
             own = np.exp(np.where(seen[:, None], 0.0, logs) - top[:, None]).T.copy()
-        if unseen is not None and unseen[i] is not None:
-            own[unseen[i]] = 0.0
+        if i in query.unseen_too:
+            own[-1] = 0.0
         own[:, seen] = 0.0
         own[part.states[seen, i], seen] = 1.0
         floors[i] = float(np.log(own[own > 0].min())) if logs is not None and own.any() else 0.0

@@ -216,9 +216,9 @@ class DiscreteNetwork(nn.Module):
                 states[fresh, i] = torch.from_numpy(chosen[i])[fresh]
                 continue
             cells = parameters.partitions[i].route(states[fresh]).numpy()
-            weights = parameters.seen(i)[:, cells].T * (group[None, :] == chosen[i][fresh.numpy(), None])
+            weights = parameters.tables[i][: len(group), cells].T * (group[None, :] == chosen[i][fresh.numpy(), None])
             if i in evidence.log_weights:
-                weights = weights * np.exp(evidence.log_weights[i][fresh.numpy()])
+                weights = weights * np.exp(evidence.log_weights[i][fresh.numpy(), : len(group)])
             states[fresh, i] = torch.from_numpy(drawn(generator)(weights, False))
         return states
 

@@ -37,7 +37,7 @@ class Parameters:
     partitions : list of Partition
     tables : list of float64 (states, cells)
     unseen : list of int or None
-        The state of each node, if any, that stands for what was never seen.
+        The state of each node, if any, that stands for what was never seen: it is the last.
     """
 
     def __init__(
@@ -56,14 +56,9 @@ class Parameters:
         # Where a node has a table: how far each state of a member of its family moves in it, the node itself last.
         self.strides = [_strides(i, partition) for i, partition in enumerate(partitions)]
 
-    def seen(self, i: int) -> Array:
-        """The table of node `i` with probability zero for what was never seen."""
-        unseen = self.unseen[i]
-        if unseen is None:
-            return self.tables[i]
-        table = self.tables[i].copy()
-        table[unseen] = 0.0
-        return table
+    def seen(self, i: int) -> int:
+        """How many states of node `i`, the first ones, were ever seen."""
+        return self.sizes[i] - (self.unseen[i] is not None)
 
 
 def _strides(i: int, partition: Partition) -> list[tuple[int, int]]:
@@ -302,15 +297,16 @@ class Query:
     relevant : frozenset of int
         Entries whose conditional distributions matter.
     classes : entry -> int64 (states,)
-        The class of each state, for relevant entries that are not observed.
+        The class of each state, for relevant entries that are not observed. States at the end that are not possible
+        have none.
     settled : tuple of int
         Observed entries with observed parents: numbers, which only the probability of the evidence asks for.
     factors : tuple of Factor
     plan : Contraction
         Over entries by number, and cells of the tree of entry i as number E + i.
     order : Order
-    seen_only : bool
-        Whether states that stand for what was never seen are out of the question.
+    unseen_too : frozenset of int
+        Weighed entries whose last state, which was never seen, only rows have that observed it.
     """
 
     observed: frozenset[int]
@@ -321,7 +317,7 @@ class Query:
     factors: tuple[Factor, ...]
     plan: Contraction
     order: Order
-    seen_only: bool
+    unseen_too: frozenset[int]
 
     def settled_logs(self, parameters: Parameters, states: Integers) -> Array:
         """The log-probability (B,) of what needs no summing."""
@@ -340,6 +336,7 @@ def query_of(
     targets: Collection[int] | None = None,
     *,
     seen_only: bool = False,
+    unseen_too: Collection[int] = (),
     apart: Collection[int] = (),
     cut: Collection[int] = (),
     last: Collection[int] = (),
@@ -353,8 +350,9 @@ def query_of(
         Those whose marginals are asked for: what they do not depend on is left out. None asks for the probability of
         the evidence, of which nothing may be left out.
     seen_only : bool
-        Whether entries that are not observed have none of the states that stand for what was never seen; where they
-        are weighed, the weights have to see to that.
+        Whether entries that are not observed have none of the states that stand for what was never seen.
+    unseen_too : entries
+        Those that have it all the same, since it was observed in some row.
     apart : entries
         Those that are relevant in any case, and whose states must stay apart.
     cut : entries
@@ -373,7 +371,8 @@ def query_of(
         {i for i in needed if i not in seen} | {p for i in needed for p in parameters.parents[i] if p not in seen}
     )
     whole = goals.union(apart)
-    classes = {i: _classes(parameters, i, needed) if i not in whole else np.arange(parameters.sizes[i]) for i in free}
+    counts = {i: parameters.seen(i) if seen_only and i not in unseen_too else parameters.sizes[i] for i in free}
+    classes = {i: np.arange(counts[i]) if i in whole else _classes(parameters, i, counts[i], needed) for i in free}
     sizes = {i: int(classes[i].max()) + 1 for i in free}
     trees: list[tuple[int, Scope, int]] = []
     settled = []
@@ -387,12 +386,14 @@ def query_of(
         trees.append((i, above if i in seen else (i, *above), cells))
     split, found = _arranged(trees, sizes, len(parameters.sizes), last, uses)
     weighed = tuple(i for i in weighted if i in classes)
-    factors = _factors(parameters, trees, split, seen, classes, weighed, seen_only)
+    factors = _factors(parameters, trees, split, seen, classes, weighed)
     for i in weighed:
-        if sizes[i] == parameters.sizes[i]:
+        if sizes[i] == counts[i]:
             factors.append(Weights((i,)))
     plan = contraction([f.scope for f in factors], [f.wide for f in factors], sizes, found.variables, goals)
-    return Query(seen, weighed, frozenset(needed), classes, tuple(settled), tuple(factors), plan, found, seen_only)
+    return Query(
+        seen, weighed, frozenset(needed), classes, tuple(settled), tuple(factors), plan, found, frozenset(unseen_too)
+    )
 
 
 def _needed(parameters: Parameters, known: list[int], cut: frozenset[int]) -> set[int]:
@@ -470,16 +471,15 @@ def _factors(
     seen: frozenset[int],
     classes: Mapping[int, Integers],
     weighted: Collection[int],
-    seen_only: bool,
 ) -> list[Factor]:
     first = {i: np.unique(groups, return_index=True)[1] for i, groups in classes.items()}
     found: list[Factor] = []
     for i, scope, _ in trees:
         partition, floor = parameters.partitions[i], parameters.floors[i]
-        table = parameters.seen(i) if seen_only and i not in seen and i not in weighted else parameters.tables[i]
+        table = parameters.tables[i] if i in seen else parameters.tables[i][: len(classes[i])]
         above = tuple(p for p in partition.parents if p not in seen)
         groups = None
-        if i not in seen and len(first[i]) < parameters.sizes[i]:
+        if i not in seen and len(first[i]) < len(classes[i]):
             groups = classes[i]
         if i in split:
             assert isinstance(partition, Tree)
@@ -526,9 +526,8 @@ def _cell_factors(
     return found
 
 
-def _classes(parameters: Parameters, i: int, needed: set[int]) -> Integers:
-    """The class of each state of entry `i`: alike for every relevant child's tree."""
-    size = parameters.sizes[i]
+def _classes(parameters: Parameters, i: int, size: int, needed: set[int]) -> Integers:
+    """The class of each of the first states of entry `i`: alike for every relevant child's tree."""
     signature = np.zeros(size, dtype=np.uint64)
     generator = np.random.default_rng(0)
     for child in parameters.children[i]:
@@ -537,7 +536,7 @@ def _classes(parameters: Parameters, i: int, needed: set[int]) -> Integers:
         partition = parameters.partitions[child]
         if isinstance(partition, Table):
             return np.arange(size)
-        mask = partition.masks[partition.parents.index(i)]
+        mask = partition.masks[partition.parents.index(i)][:, :size]
         # Sums of random 64-bit numbers tell sets of cells apart.
         names = generator.integers(0, 1 << 63, size=len(mask), dtype=np.uint64)
         signature += (mask * names[:, None]).sum(0, dtype=np.uint64)
