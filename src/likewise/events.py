@@ -265,6 +265,18 @@ class Restriction:
 
 
 @dataclass(frozen=True)
+class State:
+    """One of the disjoint states of an entry that answers are about: a code or, with ends, a part of its value.
+
+    The part is the interval of z from `low` to `high`; at the outermost ends these are -EDGE and EDGE.
+    """
+
+    code: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """Encoded records with their evidence.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from likewise.events import Batch, Event
+from likewise.events import Batch, Event, State
 
 Blanks = Literal["missing", "unknown"]
 """What a blank cell means: observed to be missing, or a value nobody knows."""
@@ -69,6 +69,10 @@ class Domain(ABC):
     def evidence(self, given: Mapping[str, Any] | Any) -> Batch:
         """Evidence from the user's words: a mapping column -> value, set or (low, high) gives one row; records with
         blanks give a row each, blank meaning unknown. Columns not named are unknown. Raises DataError."""
+
+    @abstractmethod
+    def labels_of(self, entry: int, states: Sequence[State]) -> list[Any]:
+        """What the user calls states of an entry, in the words that `evidence` understands."""
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:

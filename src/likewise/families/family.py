@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, Event, Kind
+from likewise.events import Batch, Event, Kind, State
 
 Settings = dict[str, Any]
 """Hyper-parameters and learned structure as JSON data."""
@@ -99,6 +99,43 @@ class Conditional(Protocol):
 
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
         """`draws` fully observed records for each record of evidence; NotSupported where it cannot be done well."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is known of each record when something is asked.
+
+    Attributes
+    ----------
+    evidence : Batch
+    likelihoods : entry -> float64 (B, states)
+        How well each state, as `Answering.states` counts them, agrees with what was noticed of an entry that is not
+        observed; any positive multiple says the same.
+    set_from_outside : tuple of int
+        Observed entries that were set by somebody: they say nothing of what they usually depend on (Pearl 2000).
+    """
+
+    evidence: Batch
+    likelihoods: Mapping[int, Tensor] = field(default_factory=dict)
+    set_from_outside: tuple[int, ...] = ()
+
+
+@runtime_checkable
+class Answering(Protocol):
+    """A family that says how probable each state of an entry is, given evidence."""
+
+    def states(self, entry: int) -> list[State]:
+        """The states of an entry that answers are about, those that no record had left out."""
+        ...
+
+    def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
+        """For each target the probabilities (B, states) of its states; DataError where the evidence is impossible."""
+        ...
+
+    def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The states (B, targets) that are jointly most probable, everything else summed out, and the log of their
+        probability (B,) given the evidence."""
         ...
 
 

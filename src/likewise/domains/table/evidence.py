@@ -16,7 +16,7 @@ from likewise.domains.table.columns import Encoded, conform, encode
 from likewise.domains.table.schema import Facts
 from likewise.domains.table.vectors import Array, Vector, from_objects, is_blank, place
 from likewise.errors import DataError
-from likewise.events import Quantised, Restriction
+from likewise.events import Quantised, Restriction, State
 from likewise.mathematics.monotone import EDGE
 
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -72,6 +72,45 @@ def understand(facts: Facts, given: Any) -> Encoded | Restriction:
         raise DataError(f"{place(facts.name)} has no value within {given!r}; {_known(facts)}.")
     merged = _merge(spans) or [(1.0, -1.0)]
     return Restriction(codes, torch.tensor([merged], dtype=torch.float64))
+
+
+def label_of(facts: Facts, state: State) -> Any:
+    """What the user calls a state: a value, an interval (low, high) with None for an open end, or None for *missing*.
+
+    `understand` makes of it the same state again, but for rare texts that share a code.
+    """
+    if state.low is not None and state.high is not None:
+        return _interval_of(facts, state.low, state.high)
+    if state.code == facts.missing_code:
+        return None
+    if state.code == facts.pool_code:
+        return f"any of {len(facts.pool)} rare texts"
+    value = facts.states[state.code - facts.first_state]
+    return written(facts, value) if facts.family == "moment" else value  # type: ignore[arg-type]
+
+
+def _interval_of(facts: Facts, low: float, high: float) -> Any:
+    value = facts.value
+    assert value is not None
+    ends: list[Any] = [None, None]
+    if isinstance(value, Quantised):
+        assert facts.grid is not None
+        cells = value.index(torch.tensor([low + 1e-9, high - 1e-9], dtype=torch.float64)).numpy()
+        # A cell belongs to the side on which its centre lies.
+        centres = value.cells(torch.from_numpy(cells))[0]
+        cells = cells + np.array([centres[0] < low, -int(centres[1] > high)])
+        ends = [
+            None if abs(z) >= EDGE else x
+            for z, x in zip((low, high), facts.grid.values(cells, facts.whole).tolist(), strict=True)
+        ]
+        if ends[0] is not None and ends[0] == ends[1]:
+            return written(facts, ends[0]) if facts.family == "moment" else ends[0]
+    else:
+        x = value.map.inverse(torch.tensor([low, high], dtype=torch.float64)).tolist()
+        ends = [None if abs(z) >= EDGE else end for z, end in zip((low, high), x, strict=True)]
+    if facts.family == "moment":
+        ends = [None if end is None else written(facts, end) for end in ends]
+    return tuple(ends)
 
 
 def _allow(facts: Facts, piece: Any, codes: torch.Tensor, spans: list[tuple[float, float]]) -> None:

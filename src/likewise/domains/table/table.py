@@ -13,7 +13,7 @@ from torch import Tensor
 from likewise.domains.domain import Blanks, Domain
 from likewise.domains.table import columns
 from likewise.domains.table.description import describe
-from likewise.domains.table.evidence import understand
+from likewise.domains.table.evidence import label_of, understand
 from likewise.domains.table.inference import infer
 from likewise.domains.table.labels import read_labels
 from likewise.domains.table.maps import Map
@@ -24,7 +24,7 @@ from likewise.domains.table.stored import facts_state, restore_facts
 from likewise.domains.table.vectors import Vector, is_blank, place
 from likewise.domains.table.wishes import Wishes, listed, wishes_of
 from likewise.errors import DataError
-from likewise.events import Batch, Categorical, Columns, Entry, Event, Restriction, Status
+from likewise.events import Batch, Categorical, Columns, Entry, Event, Restriction, State, Status
 
 CONSTANTS = "(constants)"
 """The entry that all constant columns share: code 0 where they are as in training, the unseen code where one is not."""
@@ -348,6 +348,16 @@ class Table(Domain):
             lay_over(facts, made, said[facts.name]) if facts.name in said and facts.kind != "ignore" else made
             for facts, made in zip(self.facts, vectors, strict=True)
         ]
+
+    def labels_of(self, entry: int, states: Sequence[State]) -> list[Any]:
+        """What the user calls states of an entry: a value, an interval (low, high), or None for *missing*.
+
+        All constant columns together are as in training, or not: True or False.
+        """
+        facts = list(self._entry_facts())[entry]
+        if facts is None:
+            return [state.code == 0 for state in states]
+        return [label_of(facts, state) for state in states]
 
     def describe(self) -> list[dict[str, Any]]:
         """A row of plain data for each column and label, as `likewise inspect` prints them (see `description`)."""

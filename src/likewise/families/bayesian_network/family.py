@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from likewise.errors import DataError, NotSupported
-from likewise.events import Batch, Event
+from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network import gaussian_learning, learning
 from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.scores import ScoreName
-from likewise.families.family import Draws, Family, LogProb
+from likewise.families.family import Draws, Family, LogProb, Question
 from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
 Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
@@ -216,6 +217,18 @@ class BayesianNetworkFamily(Family):
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Draws:
         """`draws` exact, independent records for each record of evidence."""
         return Draws(self._fitted().conditional(evidence, draws, generator))
+
+    def states(self, entry: int) -> list[State]:
+        """The states of an entry that answers are about: bins of its value, in order, then its codes."""
+        return self._fitted().states(entry)
+
+    def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
+        """For each target the exact probabilities (B, states) of its states."""
+        return self._fitted().posterior(question, targets)
+
+    def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
+        return self._fitted().most_probable(question, targets)
 
 
 def _edge(event: Event, edge: Any) -> list[int]:

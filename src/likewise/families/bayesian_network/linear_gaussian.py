@@ -7,7 +7,8 @@ the normal's mass in its cell, and its children see the cell's centre.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from likewise.errors import DataError
-from likewise.events import Batch, Event, Status
+from likewise.events import Batch, Event, State, Status
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.network import DiscreteNetwork, by_evidence
 from likewise.families.bayesian_network.nodes import keep_observed
 from likewise.families.bayesian_network.partitions import Table
 from likewise.families.bayesian_network.regressions import features
 from likewise.families.bayesian_network.worlds import count_worlds, evaluate, log_totals, worlds_of
+from likewise.families.family import Question
 from likewise.mathematics.monotone import EDGE
 
 TILE = 1 << 16
@@ -122,6 +124,22 @@ class LinearGaussianNetwork(nn.Module):
                 logs = evaluate(self, own, worlds)[0]
                 total[part] += log_totals(logs, worlds.row, len(part))
         return total
+
+    def states(self, entry: int) -> list[State]:
+        """The states of an entry: tenths of the normal scores of its value, then its codes."""
+        codes = [State(code) for code in range(self.event.all[entry].seen)]
+        if self.event.all[entry].value is None:
+            return codes
+        ends = [-EDGE, *torch.special.ndtri(torch.arange(1, 10).double() / 10).tolist(), EDGE]
+        return [*(State(0, low, high) for low, high in itertools.pairwise(ends)), *codes[1:]]
+
+    def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
+        """For each target the probabilities (B, states) of its states."""
+        raise NotImplementedError
+
+    def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
+        raise NotImplementedError
 
     def _tiles(self, batch: Batch, rows: Tensor) -> Iterator[Tensor]:
         """The rows of one pattern of evidence, few enough at a time for all their worlds."""

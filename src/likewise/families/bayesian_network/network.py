@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, Event, Status
+from likewise.events import Batch, Event, State, Status
 from likewise.families.bayesian_network.contraction import Integers, drawn
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.inference import Evidence, Inference
 from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.partitions import Partition, Table, Tree
 from likewise.families.bayesian_network.relevance import Parameters, Query
+from likewise.families.family import Question
 
 MAX_PARAMETERS = 1 << 27
 """No node has a larger table: a limit on what a model file may ask for."""
@@ -132,12 +134,13 @@ class DiscreteNetwork(nn.Module):
         whole = (batch.status == Status.OBSERVED).all(1)
         total[whole] += self.log_prob_states(self.nodes.states(batch.rows(whole)))
         if not bool(whole.all()):
-            part = self.inference.log_prob(self.evidence(batch.rows(~whole)))
+            part = self.inference.log_prob(self.evidence(Question(batch.rows(~whole))))
             total[~whole] += torch.from_numpy(part).to(total.device)
         return total
 
-    def evidence(self, batch: Batch) -> Evidence:
-        """What the records say about the states of their entries."""
+    def evidence(self, question: Question) -> Evidence:
+        """What is known about the states of the entries of the records."""
+        batch = question.evidence
         status = batch.status.cpu().numpy()
         weights = {}
         for i in np.flatnonzero((status == Status.RESTRICTED).any(0)).tolist():
@@ -145,7 +148,12 @@ class DiscreteNetwork(nn.Module):
             logs = np.zeros((len(batch), self.nodes.sizes[i]))
             logs[rows] = self.nodes.log_evidence(batch.rows(torch.from_numpy(rows)), i).cpu().numpy()
             weights[i] = logs
-        return Evidence(self.nodes.states(batch).cpu().numpy(), status == Status.OBSERVED, weights)
+        for i, likelihood in question.likelihoods.items():
+            logs = weights.setdefault(i, np.zeros((len(batch), self.nodes.sizes[i])))
+            with np.errstate(divide="ignore"):
+                logs[:, : likelihood.shape[1]] += np.log(likelihood.double().cpu().numpy())
+        states = self.nodes.states(batch).cpu().numpy()
+        return Evidence(states, status == Status.OBSERVED, weights, frozenset(question.set_from_outside))
 
     def log_prob_states(self, states: Tensor) -> Tensor:
         """Exact log-probabilities (B,) of joint states (B, E)."""
@@ -154,6 +162,24 @@ class DiscreteNetwork(nn.Module):
             own = self.of(i)
             total = total + own.table.double()[own.partition.route(states), states[:, i]].log()
         return total
+
+    # ------------------------------------------------------------------------------------------------------ answers
+
+    def states(self, entry: int) -> list[State]:
+        """The states of an entry: its bins, then its codes, without what was never seen."""
+        return self.nodes.described(entry)
+
+    def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
+        """For each target the probabilities (B, states) of its states."""
+        found = self.inference.posterior(self.evidence(question), targets)
+        kept = (part[:, : self.inference.parameters.seen(i)] for i, part in zip(targets, found, strict=True))
+        return [torch.from_numpy(part / part.sum(1, keepdims=True)) for part in kept]
+
+    def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
+        evidence = self.evidence(question)
+        states, logs = self.inference.most_probable(evidence, targets)
+        return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs - self.inference.log_prob(evidence))
 
     # ------------------------------------------------------------------------------------------------------ samples
 
@@ -189,7 +215,7 @@ class DiscreteNetwork(nn.Module):
 
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Batch:
         """`draws` exact, independent records for each record of evidence."""
-        known = self.evidence(evidence)
+        known = self.evidence(Question(evidence))
         states = known.states.repeat(draws, 0)
         joint = torch.from_numpy(states)
         for rows, query, chosen in self.inference.draw(known, draws, generator):

@@ -8,12 +8,13 @@ and a heavy cell of a quantised value (30 years, 40 hours) is a grain of its own
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from likewise.events import Batch, Event, Quantised, Status
+from likewise.events import Batch, Event, Quantised, State, Status
 from likewise.mathematics import truncated_normal
 from likewise.mathematics.monotone import EDGE
 
@@ -176,6 +177,15 @@ class Nodes(nn.Module):
     def unseen(self, i: int) -> int | None:
         """The state of the unseen code of entry `i`."""
         return None if self.event.all[i].unseen is None else self.sizes[i] - 1
+
+    def described(self, i: int) -> list[State]:
+        """The states of entry `i`, without the unseen one."""
+        bins, entry = self.of(i), self.event.all[i]
+        found = [State(code) for code in range(0 if bins is None else 1, entry.seen)]
+        if bins is None:
+            return found
+        ends = bins.edges[torch.tensor([0, *bins.grains]).cumsum(0)].tolist()
+        return [*(State(0, low, high) for low, high in itertools.pairwise(ends)), *found]
 
     def states(self, batch: Batch) -> Tensor:
         """The states (B, E) of observed entries; 0 elsewhere."""
