@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pandas import DataFrame
 from sklearn.utils.validation import check_is_fitted
 
 from likewise.domains.domain import Domain
-from likewise.estimators import questions
+from likewise.estimators import networks, questions
 from likewise.estimators.generative import Generative
 from likewise.estimators.questions import Array, MostProbable
+from likewise.exchange import read_network, write_network
+from likewise.families.bayesian_network.family import BayesianNetworkFamily
 
 
 class BayesianNetwork(Generative):
@@ -119,6 +122,74 @@ class BayesianNetwork(Generative):
     def _settings(self) -> dict[str, Any]:
         structure = self.structure if isinstance(self.structure, str) else [list(edge) for edge in self.structure]
         return {**self._named_alike(), "structure": structure, "score": self.structure_score}
+
+    # -------------------------------------------------------------------------------------------------------- exchange
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str], *, max_memory: int = 1 << 30) -> Self:
+        """A fitted model of the discrete network in a file: BIF (`.bif`) or XMLBIF (`.xml`, `.xmlbif`, `.bifxml`).
+
+        Columns are the variables and categories their states; records come as pandas frames of categories.
+
+        Parameters
+        ----------
+        path : str or path
+        max_memory : int
+            Bytes that exact inference may take at once.
+
+        Raises
+        ------
+        DataError
+            When the file is not a network, naming the line.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> import likewise as lw
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "rain.bif"
+        >>> _ = path.write_text('''network rain { }
+        ... variable rain { type discrete [ 2 ] { yes, no }; }
+        ... variable wet { type discrete [ 2 ] { yes, no }; }
+        ... probability ( rain ) { table 0.2, 0.8; }
+        ... probability ( wet | rain ) { (yes) 0.9, 0.1; (no) 0.1, 0.9; }''')
+        >>> model = lw.BayesianNetwork.read(path)
+        >>> model.query("rain", given={"wet": "yes"})["probability"].round(3).to_dict()
+        {'yes': 0.692, 'no': 0.308}
+        """
+        return networks.restore(cls(conditionals="tables", max_memory=max_memory), read_network(path))
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the network to a BIF or XMLBIF file, by suffix as in `read`, atomically.
+
+        A numeric column becomes a variable whose states are intervals, and a tree becomes a table. Densities inside
+        the intervals have no place in such files: `save` keeps everything.
+
+        Raises
+        ------
+        NotSupported
+            Where a table would be too large, or values are linear-Gaussian.
+        """
+        check_is_fitted(self, "family_")
+        write_network(networks.describe(self, Path(path).stem), path)
+
+    def to_networkx(self) -> Any:
+        """The graph as a `networkx.DiGraph`: nodes are columns, with their `states`, edges go from parent to child."""
+        check_is_fitted(self, "family_")
+        import networkx
+
+        graph = networkx.DiGraph()
+        for name in questions.columns(self):
+            graph.add_node(name, states=self.states(name))
+        graph.add_edges_from(self.edges_)
+        return graph
+
+    @property
+    def edges_(self) -> list[tuple[str, str]]:
+        """The edges (parent, child) of the learned graph."""
+        check_is_fitted(self, "family_")
+        assert isinstance(self.family_, BayesianNetworkFamily)
+        names = questions.columns(self)
+        return [(names[parent], names[child]) for parent, child in self.family_.edges]
 
     # ------------------------------------------------------------------------------------------------------- questions
 

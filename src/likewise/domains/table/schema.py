@@ -77,6 +77,7 @@ class Facts:
     low, high : bounds of the support in the units of the data, None where there is none
     limits : the smallest and the largest value seen
     reserved : the probability of the unseen state
+    closed : whether the states are all there can be, so that there is no unseen one
     identifier : the pattern of a column that names records
     warnings : what a user should know, as phrases
     """
@@ -102,6 +103,7 @@ class Facts:
     limits: tuple[float | int, float | int] | None = None
     identifier: Identifier | None = None
     text_format: str = ""
+    closed: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -142,13 +144,17 @@ class Facts:
 
     @property
     def unseen_code(self) -> int | None:
-        """The code of what no training record had; booleans have none."""
-        return self.codes - 1 if self.kind != "boolean" else None
+        """The code of what no training record had; booleans and closed columns have none."""
+        return self.codes - 1 if self._open else None
+
+    @property
+    def _open(self) -> bool:
+        return self.kind != "boolean" and not self.closed
 
     @property
     def codes(self) -> int:
         """The number of codes."""
-        return self.first_state + len(self.states) + bool(self.pool) + self.missing + (self.kind != "boolean")
+        return self.first_state + len(self.states) + bool(self.pool) + self.missing + self._open
 
     @cached_property
     def code_of(self) -> Mapping[tuple[str, Scalar], int]:

@@ -19,7 +19,7 @@ from likewise.mathematics.monotone import MonotoneMap
 _FAMILIES = ("number", "boolean", "label", "moment")
 _PLAIN = (
     "name", "kind", "family", "whole", "unit", "span", "missing", "missing_share", "distinct", "reserved", "decimals",
-    "low", "high", "text_format",
+    "low", "high", "text_format", "closed",
 )  # fmt: skip
 
 
@@ -43,9 +43,13 @@ def facts_state(facts: Facts, prefix: str) -> tuple[dict[str, Any], dict[str, Te
 def restore_facts(state: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Facts:
     """The inverse of `facts_state`; ValueError, KeyError or TypeError on anything it did not write."""
     _require(isinstance(state, Mapping), "facts are no mapping")
+    state = {"closed": False, **state}  # files older than this have none
     _require(isinstance(state["name"], str), "a column has no name")
     _require(state["kind"] in KINDS and state["family"] in _FAMILIES, "a column is of an unknown kind")
-    _require(all(isinstance(state[name], bool) for name in ("whole", "missing")), "a flag is neither true nor false")
+    _require(
+        all(isinstance(state[name], bool) for name in ("whole", "missing", "closed")),
+        "a flag is neither true nor false",
+    )
     _require(state["unit"] in ("", "D", "s", "ms", "us", "ns"), "unknown unit")
     _require(state["text_format"] in ("", *FORMATS), "unknown format of dates")
     _require(state["span"] in ("", "clock", "duration"), "unknown span")
@@ -84,6 +88,7 @@ def restore_facts(state: Mapping[str, Any], tensors: Mapping[str, Tensor], prefi
         map=mapped,
     )
     _require(len(facts.code_of) == len(states) and len(facts.share_of) == len(pool), "a state appears twice")
+    _require(not facts.closed or facts.kind == "categorical", "a closed column is not categorical")
     _require(facts.codes > 0 or not facts.modelled, "a column without states")
     return facts
 

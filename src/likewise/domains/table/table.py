@@ -140,6 +140,30 @@ class Table(Domain):
         self._label_memory = named.memory if named else None
         return self
 
+    @classmethod
+    def closed(cls, states: Mapping[str, Sequence[str]]) -> Self:
+        """A fitted domain of categories of which all are known: column -> its states, in order.
+
+        Records come out as pandas frames of categories.
+
+        Examples
+        --------
+        >>> Table.closed({"rain": ["no", "yes"]}).event.code_sizes
+        (2,)
+        """
+        import pandas as pd
+
+        table = cls(kinds=dict.fromkeys(states, "categorical"))
+        frame = pd.DataFrame({name: pd.Categorical(own[:1], categories=list(own)) for name, own in states.items()})
+        source = table.read(frame)
+        facts = (
+            Facts(name, "categorical", "label", states=tuple(own), distinct=len(own), closed=True)
+            for name, own in states.items()
+        )
+        table._set(tuple(facts), (), source.memory, [], {})
+        table._label_memory = None
+        return table
+
     def _set(
         self,
         facts: tuple[Facts, ...],
@@ -211,14 +235,11 @@ class Table(Domain):
                 continue
             vector = vectors[facts.name]
             encoded = columns.encode(facts, vector)
-            known = torch.ones(size, dtype=torch.bool)
-            if blanks == "unknown":
-                known = ~encoded.blank
-            elif bool((encoded.codes < 0).any()):
-                row = int((encoded.codes < 0).nonzero()[0])
-                raise DataError(
-                    f"{place(facts.name, row)} is blank; expected one of {list(facts.states)} as in training."
-                )
+            known = torch.ones(size, dtype=torch.bool) if blanks == "missing" else ~encoded.blank
+            if bool((encoded.codes[known] < 0).any()):
+                row = int(((encoded.codes < 0) & known).nonzero()[0])
+                what = "is blank" if encoded.blank[row] else f"holds {vector.scalars()[row]!r}"
+                raise DataError(f"{place(facts.name, row)} {what}; expected one of {list(facts.states)}.")
             for part, column in zip(parts, (encoded.codes, encoded.values, encoded.lower, encoded.width), strict=True):
                 part[known, i] = column[known]
             batch.status[known, i] = int(Status.OBSERVED)

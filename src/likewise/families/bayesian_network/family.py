@@ -205,6 +205,11 @@ class BayesianNetworkFamily(Family):
             raise NotSupported("This Bayesian network has not been fitted yet.")
         return self.network
 
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """The edges (parent, child) of the graph; a value and its code are one."""
+        return [(parent, child) for child, parents in enumerate(self._fitted().graph) for parent in parents]
+
     def log_prob(self, batch: Batch, seed: int = 0) -> LogProb:
         """Exact scores of records with any evidence."""
         values = self._fitted().log_prob(batch)

@@ -112,6 +112,15 @@ class LinearGaussianNetwork(nn.Module):
         assert isinstance(found, Regression)
         return found
 
+    @property
+    def graph(self) -> list[list[int]]:
+        """The parents of each entry, by code or by value."""
+        of_values = [
+            self.of(i).code_parents + self.value_parents[i] if i in self.event.value_entries else []
+            for i in range(len(self.event))
+        ]
+        return [sorted({*own, *more}) for own, more in zip(self.codes.parents, of_values, strict=True)]
+
     # ------------------------------------------------------------------------------------------------------- answers
 
     def log_prob(self, batch: Batch) -> Tensor:

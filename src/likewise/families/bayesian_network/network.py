@@ -86,6 +86,11 @@ class DiscreteNetwork(nn.Module):
         self._inference: Inference | None = None
 
     @property
+    def graph(self) -> list[list[int]]:
+        """The parents of each entry."""
+        return self.parents
+
+    @property
     def inference(self) -> Inference:
         """Exact inference with the present parameters, on the processor."""
         if self._inference is None:
