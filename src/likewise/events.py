@@ -203,6 +203,10 @@ class Event:
 
     def complete(self, codes: Tensor, values: Tensor) -> Batch:
         """A fully observed batch from codes and model-unit values: values are snapped to their cells, widths found."""
+        if not self.value_entries:
+            zero, one = (torch.tensor(number, dtype=torch.float64, device=codes.device) for number in (0.0, 1.0))
+            nothing = zero.expand(codes.shape)  # one number for all, in no memory
+            return Batch(codes, nothing, nothing, one.expand(codes.shape), zero.to(torch.uint8).expand(codes.shape))
         values, lower, width = values.double().clone(), values.double().clone(), torch.zeros_like(values).double()
         for at in self.alike:
             values[:, at], lower[:, at], width[:, at] = self.measure(at[0], values[:, at])
@@ -365,20 +369,20 @@ class Batch:
     def join(batches: list[Batch]) -> Batch:
         """Batches one below the other. All must restrict the same entries."""
         first = batches[0]
-        return Batch(
-            torch.cat([batch.codes for batch in batches]),
-            torch.cat([batch.values for batch in batches]),
-            torch.cat([batch.lower for batch in batches]),
-            torch.cat([batch.width for batch in batches]),
-            torch.cat([batch.status for batch in batches]),
-            {
-                i: Restriction(
-                    torch.cat([batch.restrictions[i].codes for batch in batches]),
-                    torch.cat([batch.restrictions[i].intervals for batch in batches]),
-                )
-                for i in first.restrictions
-            },
+        if len(batches) == 1:
+            return first
+        codes, values, lower, width, status = (
+            _joined([getattr(batch, part) for batch in batches])
+            for part in ("codes", "values", "lower", "width", "status")
         )
+        restrictions = {
+            i: Restriction(
+                torch.cat([batch.restrictions[i].codes for batch in batches]),
+                torch.cat([batch.restrictions[i].intervals for batch in batches]),
+            )
+            for i in first.restrictions
+        }
+        return Batch(codes, values, lower, width, status, restrictions)
 
     @staticmethod
     def unknown(event: Event, size: int) -> Batch:
@@ -387,6 +391,15 @@ class Batch:
         zeros = torch.zeros(shape, dtype=torch.float64)
         status = torch.full(shape, int(Status.UNKNOWN), dtype=torch.uint8)
         return Batch(torch.zeros(shape, dtype=torch.int64), zeros, zeros.clone(), torch.ones_like(zeros), status)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Tensors one below the other, laid out in memory as they are."""
+    if all(part.stride() == (0, 0) and torch.equal(part[:1, :1], parts[0][:1, :1]) for part in parts):
+        return parts[0][:1].expand(sum(map(len, parts)), -1)
+    if all(part.T.is_contiguous() for part in parts):
+        return torch.cat([part.T for part in parts], 1).T
+    return torch.cat(parts)
 
 
 # ------------------------------------------------------------------------------------------------------------- scores

@@ -24,6 +24,9 @@ MAX_PARAMETERS = 1 << 27
 MAX_MASKS = 1 << 26
 """Nor do all trees together have more splits times states."""
 
+FEW_STATES = 24
+"""Fewer states than this are told apart by a comparison each."""
+
 
 class ConditionalTable(nn.Module):
     """p(state of a node | cell of its parents' joint state).
@@ -190,31 +193,31 @@ class DiscreteNetwork(nn.Module):
 
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` records, ancestrally."""
-        states = torch.zeros(size, len(self.event), dtype=torch.int64, device=self.of(0).table.device)
+        # One column after the other, so that each lies in one piece.
+        states = torch.empty(len(self.event), size, dtype=torch.int64, device=self.of(0).table.device).T
         for i in self.order:
             states[:, i] = self.draw_child(i, states, generator)
         return self.nodes.records(states, generator)
 
-    def _seen(self, i: int) -> Tensor:
-        """The table of entry `i` without its unseen state, which is never sampled."""
-        table = self.of(i).table.double()
-        unseen = self.nodes.unseen(i)
-        if unseen is None:
-            return table
-        table = table.clone()
-        table[:, unseen] = 0
-        return table / table.sum(1, keepdim=True)
-
     def draw_child(self, i: int, states: Tensor, generator: torch.Generator) -> Tensor:
         """States (B,) of entry `i` given those of its parents in `states` (B, E); never the unseen one."""
         cell = self.of(i).partition.route(states)
-        ends = self._seen(i).cumsum(1)
-        # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
-        shifted = (ends / ends[:, -1:] + torch.arange(len(ends), device=ends.device)[:, None]).flatten()
+        ends = self._ends(i)
         u = torch.rand(len(states), generator=generator, device=generator.device, dtype=torch.float64).to(states.device)
-        found = torch.searchsorted(shifted, u + cell, right=True) - cell * ends.shape[1]
-        last = ends.shape[1] - 1 - (self.nodes.unseen(i) is not None)
-        return found.clamp(0, last)
+        if len(ends) < FEW_STATES:
+            found = torch.zeros_like(cell)
+            for end in ends[:-1]:
+                found += u >= end[cell]
+            return found
+        # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
+        shifted = (ends.T + torch.arange(ends.shape[1], device=ends.device)[:, None]).flatten()
+        return (torch.searchsorted(shifted, u + cell, right=True) - cell * len(ends)).clamp(0, len(ends) - 1)
+
+    def _ends(self, i: int) -> Tensor:
+        """The distribution function (states, cells) of entry `i`, without its unseen state, which is never sampled."""
+        seen = self.nodes.sizes[i] - (self.nodes.unseen(i) is not None)
+        ends = self.of(i).table.double().T[:seen].cumsum(0)
+        return (ends / ends[-1]).contiguous()
 
     # ------------------------------------------------------------------------------------------------- conditionals
 

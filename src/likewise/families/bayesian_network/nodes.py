@@ -221,6 +221,9 @@ class Nodes(nn.Module):
 
     def records(self, states: Tensor, generator: torch.Generator, evidence: Batch | None = None) -> Batch:
         """Fully observed records in `states` (B, E); values lie in restricted intervals, observed ones are kept."""
+        if not self.event.value_entries:
+            drawn = self.event.complete(states, torch.zeros(1, 1, dtype=torch.float64, device=states.device))
+            return drawn if evidence is None else keep_observed(evidence, drawn)
         codes, values = states.clone(), torch.zeros(states.shape, dtype=torch.float64, device=states.device)
         for i in self.event.value_entries:
             bins = self.of(i)
