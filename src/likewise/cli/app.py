@@ -17,6 +17,7 @@ from likewise.cli.inspect import inspect
 from likewise.cli.interpolate import interpolate
 from likewise.cli.latents import latents
 from likewise.cli.outcome import EXIT_CODES, Verb, Verbs
+from likewise.cli.query import query
 from likewise.cli.sample import sample
 from likewise.cli.score import score
 
@@ -48,7 +49,7 @@ def _likewise(
     pass
 
 
-for verb in (compare, fit, sample, score, evaluate, encode, interpolate, latents, inspect, families, gallery):
+for verb in (compare, fit, sample, query, score, evaluate, encode, interpolate, latents, inspect, families, gallery):
     app.command(cls=Verb, epilog=EXIT_CODES)(verb)
 
 
