@@ -392,6 +392,27 @@ class Batch:
         status = torch.full(shape, int(Status.UNKNOWN), dtype=torch.uint8)
         return Batch(torch.zeros(shape, dtype=torch.int64), zeros, zeros.clone(), torch.ones_like(zeros), status)
 
+    @staticmethod
+    def by_columns(event: Event, size: int) -> Batch:
+        """As `unknown`, to be filled column by column: each lies in one piece of memory."""
+        shape = (len(event), size)
+        zeros = torch.zeros(shape if event.value_entries else (len(event), 1), dtype=torch.float64)
+        status = torch.full(shape, int(Status.UNKNOWN), dtype=torch.uint8)
+        width = torch.ones(shape, dtype=torch.float64)
+        values, lower = (part.expand(shape).T for part in (zeros, zeros.clone()))
+        return Batch(torch.zeros(shape, dtype=torch.int64).T, values, lower, width.T, status.T)
+
+    def by_rows(self) -> Batch:
+        """The same records, each in one piece of memory, as learners go through them."""
+        return Batch(
+            self.codes.contiguous(),
+            self.values.contiguous(),
+            self.lower.contiguous(),
+            self.width.contiguous(),
+            self.status.contiguous(),
+            self.restrictions,
+        )
+
 
 def _joined(parts: list[Tensor]) -> Tensor:
     """Tensors one below the other, laid out in memory as they are."""

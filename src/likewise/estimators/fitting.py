@@ -54,7 +54,9 @@ def split(size: int, fraction: float, seed: int) -> tuple[Index, Index]:
 def encode_parts(domain: Domain, source: Any, labels: Any, parts: tuple[Index, Index]) -> tuple[Batch, Batch]:
     """The training and the held-out records, encoded."""
     codes = tuple(
-        domain.encode(source.rows(part), None if labels is None else take(labels, part)) for part in parts if len(part)
+        domain.encode(source.rows(part), None if labels is None else take(labels, part)).by_rows()
+        for part in parts
+        if len(part)
     )
     return (codes[0], codes[1]) if len(codes) == 2 else (codes[0], codes[0].rows(slice(0, 0)))
 

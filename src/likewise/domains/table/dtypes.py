@@ -17,7 +17,6 @@ from likewise.domains.table.vectors import (
     from_arrow,
     from_numpy,
     from_objects,
-    is_blank,
     key,
     place,
     to_arrow,
@@ -135,13 +134,14 @@ def read_pandas(name: str, series: Any) -> tuple[Vector, Memory]:
         plain = from_numpy(name, series.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0)))
         return Vector(plain.family, plain.data, missing, precision=plain.precision), {"dtype": str(dtype)}
     objects = series.to_numpy(dtype=object)
-    return from_objects(name, objects), object_memory(objects)
+    vector = from_objects(name, objects)
+    return vector, object_memory(objects, vector.missing)
 
 
-def object_memory(values: Array) -> Memory:
+def object_memory(values: Array, missing: Array) -> Memory:
     """What an object column held: the arrow type of dates, times and decimals, and how it wrote a blank."""
-    present = next((value for value in values if not is_blank(value)), None)
-    blank = next((value for value in values if is_blank(value)), None)
+    present = None if missing.all() else values[int(missing.argmin())]
+    blank = values[int(missing.argmax())] if missing.any() else None
     memory: Memory = {"dtype": "object", "blank": "nan" if isinstance(blank, float) else "None"}
     if present is not None and not isinstance(present, str | bool | int | float | np.generic):
         with contextlib.suppress(pa.ArrowException, OverflowError):  # a mixture: its cells come back as text

@@ -223,7 +223,8 @@ def _read_columns(records: Mapping[Any, Any]) -> Source:
                 f"{place(str(name))} has {len(array)} rows and {length[0]!r} has {length[1]}; expected as many."
             )
         length = length or (str(name), len(array))
-        columns.append((from_numpy(str(name), array), object_memory(array.astype(object))))
+        vector = from_numpy(str(name), array)
+        columns.append((vector, object_memory(array.astype(object), vector.missing)))
     return _source("columns", list(records), columns)
 
 
@@ -248,7 +249,8 @@ def _read_list(records: Sequence[Any], names: Sequence[str] | None) -> Source:
         columns = []
         for name in keys:
             cells = _objects([row.get(name) for row in records])
-            columns.append((from_objects(str(name), cells), object_memory(cells)))
+            vector = from_objects(str(name), cells)
+            columns.append((vector, object_memory(cells, vector.missing)))
         return _source("rows", list(keys), columns)
     widths = [len(row) if isinstance(row, list | tuple | np.ndarray) else -1 for row in records]
     for i, width in enumerate(widths):
@@ -265,7 +267,11 @@ def _read_list(records: Sequence[Any], names: Sequence[str] | None) -> Source:
 def _read_array(array: Array, names: Sequence[str] | None) -> Source:
     if array.dtype.names is not None and array.ndim == 1:
         fields = list(array.dtype.names)
-        columns = [(from_numpy(f, array[f]), {"dtype": array.dtype[f].str, **_blank(array[f])}) for f in fields]
+        vectors = [from_numpy(f, array[f]) for f in fields]
+        columns = [
+            (vector, {"dtype": array.dtype[f].str, **_blank(array[f], vector)})
+            for f, vector in zip(fields, vectors, strict=True)
+        ]
         return _source("structured", fields, columns)
     if array.ndim != 2:
         raise DataError(
@@ -282,15 +288,13 @@ def _read_array(array: Array, names: Sequence[str] | None) -> Source:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         for title, column in zip(titles, array.T, strict=True):
             from_numpy(title, column)  # an infinite value is reported before anything is copied
-    columns = [
-        (from_numpy(title, array[:, i]), {"dtype": array.dtype.str, **_blank(array[:, i])})
-        for i, title in enumerate(titles)
-    ]
+    vectors = [from_numpy(title, array[:, i]) for i, title in enumerate(titles)]
+    columns = [(vector, {"dtype": array.dtype.str, **_blank(array[:, i], vector)}) for i, vector in enumerate(vectors)]
     return _source("array", titles, columns)
 
 
-def _blank(column: Array) -> Memory:
-    return object_memory(column) if column.dtype == object else {}
+def _blank(column: Array, vector: Vector) -> Memory:
+    return object_memory(column, vector.missing) if column.dtype == object else {}
 
 
 def _write_array(kind: str, names: Sequence[Any], vectors: Sequence[Vector], dtypes: Sequence[Memory]) -> Array:

@@ -225,8 +225,7 @@ class Table(Domain):
         return tuple(facts.name for facts in self.facts)
 
     def _batch(self, vectors: Mapping[str, Vector], size: int, blanks: Blanks) -> Batch:
-        batch = Batch.unknown(self.event, size)
-        parts = (batch.codes, batch.values, batch.lower, batch.width)
+        batch = Batch.by_columns(self.event, size)
         for i, facts in enumerate(self._entry_facts()):
             if facts is None:
                 self._encode_constants(vectors, batch, i, blanks)
@@ -236,13 +235,18 @@ class Table(Domain):
             vector = vectors[facts.name]
             encoded = columns.encode(facts, vector)
             known = torch.ones(size, dtype=torch.bool) if blanks == "missing" else ~encoded.blank
-            if bool((encoded.codes[known] < 0).any()):
-                row = int(((encoded.codes < 0) & known).nonzero()[0])
+            wrong = (encoded.codes < 0) & known
+            if bool(wrong.any()):
+                row = int(wrong.nonzero()[0])
                 what = "is blank" if encoded.blank[row] else f"holds {vector.scalars()[row]!r}"
                 raise DataError(f"{place(facts.name, row)} {what}; expected one of {list(facts.states)}.")
-            for part, column in zip(parts, (encoded.codes, encoded.values, encoded.lower, encoded.width), strict=True):
-                part[known, i] = column[known]
-            batch.status[known, i] = int(Status.OBSERVED)
+            batch.codes[:, i] = torch.where(known, encoded.codes, 0)
+            batch.status[:, i] = torch.where(known, int(Status.OBSERVED), int(Status.UNKNOWN))
+            if facts.valued:
+                batch.values[:, i] = torch.where(known, encoded.values, 0.0)
+                batch.lower[:, i] = torch.where(known, encoded.lower, 0.0)
+            if facts.valued or facts.pool:
+                batch.width[:, i] = torch.where(known, encoded.width, 1.0)
         return batch
 
     def _entry_facts(self) -> Iterable[Facts | None]:
