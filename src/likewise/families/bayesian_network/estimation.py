@@ -93,17 +93,13 @@ def _known_counts(network: DiscreteNetwork, evidence: Evidence) -> list[Array]:
     """The counts (states, cells) of each node in the rows that observe it and its parents."""
     found = []
     whole = bool(evidence.observed.all())
-    columns = np.ascontiguousarray(evidence.states.T)
     for i, size in enumerate(network.nodes.sizes):
         partition = network.of(i).partition
-        if whole:
-            cell = partition.route(torch.from_numpy(columns).T).numpy()
-            own = columns[i]
-        else:
-            rows = np.flatnonzero(evidence.observed[:, [i, *partition.parents]].all(1))
-            cell = partition.route(torch.from_numpy(evidence.states[rows])).numpy()
-            own = evidence.states[rows, i]
-        counts = np.bincount(own * partition.cells + cell, minlength=size * partition.cells)
+        states = evidence.states
+        if not whole:
+            states = states[evidence.observed[:, [i, *partition.parents]].all(1)]
+        at = Cells(partition, (), ()).at(states) + states[:, i] * partition.cells
+        counts = np.bincount(np.broadcast_to(at, len(states)), minlength=size * partition.cells)
         found.append(counts.reshape(size, partition.cells).astype(np.float64))
     return found
 
