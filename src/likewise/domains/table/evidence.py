@@ -210,7 +210,7 @@ def _point(facts: Facts, given: Any) -> Encoded:
         vector = conform(facts, _vector(facts, given))
     found = encode(facts, vector)
     code = int(found.codes[0])
-    if facts.unseen_code is not None and code == facts.unseen_code:
+    if code < 0 or code == facts.unseen_code:
         raise DataError(f"{place(facts.name)} never takes the value {given!r}; {_known(facts)}.")
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,7 +19,15 @@ from likewise.errors import DataError
 from likewise.families.bayesian_network.contraction import Array, Integers, Pass, factor_marginals
 from likewise.families.bayesian_network.inference import Evidence, Inference
 from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.relevance import Cells, Child, Fixed, Likelihood, Query, Reach
+from likewise.families.bayesian_network.relevance import (
+    Cells,
+    Child,
+    Fixed,
+    Likelihood,
+    Parameters,
+    Query,
+    Reach,
+)
 
 PriorName = Literal["none", "dirichlet", "bdeu"]
 
@@ -109,7 +118,7 @@ def _expected_counts(inference: Inference, evidence: Evidence) -> tuple[list[Arr
     parameters = inference.parameters
     counts: list[Array] = [np.zeros_like(table) for table in parameters.tables]
     total = 0.0
-    for rows, part, query, (logs, pieces) in inference.families(evidence, _family_counts):
+    for rows, part, query, (logs, pieces) in inference.families(evidence, partial(_family_counts, parameters)):
         logs = logs + query.settled_logs(parameters, part.states)
         if np.isneginf(logs).any():
             row = int(rows[np.isneginf(logs).argmax()])
@@ -123,16 +132,22 @@ def _expected_counts(inference: Inference, evidence: Evidence) -> tuple[list[Arr
     return counts, total
 
 
-def _family_counts(query: Query, found: Pass, part: Evidence) -> tuple[Array, list[tuple[int, Integers, Array]]]:
+def _family_counts(
+    parameters: Parameters, query: Query, found: Pass, part: Evidence
+) -> tuple[Array, list[tuple[int, Integers, Array]]]:
     """The log-probabilities (rows,) of a block, and what it adds to which counts: node, places, weights."""
     logs = found.log_total.copy()
+    known = part.observed.copy()
+    known[:, list(part.log_weights)] = True
+    relevant = (known.astype(np.float64) @ parameters.ancestry > 0).astype(np.float64)
     pieces: list[tuple[int, Integers, Array]] = []
     for slot, marginal in factor_marginals(found):
         factor = query.factors[slot]
         own = factor.source if isinstance(factor, Fixed) else factor
-        if marginal.shape[-1] < len(part):
-            marginal = marginal * len(part)
-        elif isinstance(factor, Fixed):
+        if not isinstance(own, Child | Likelihood | Reach):
+            continue
+        marginal = marginal * relevant[:, own.node]
+        if isinstance(factor, Fixed):
             marginal = marginal.sum(-1, keepdims=True)
         if isinstance(own, Reach) and own.table is not None:
             at = np.arange(len(marginal))[:, None] + part.states[:, own.node] * own.table.shape[1]

@@ -56,6 +56,12 @@ class Parameters:
         # Where a node has a table: how far each state of a member of its family moves in it, the node itself last.
         self.strides = [_strides(i, partition) for i, partition in enumerate(partitions)]
 
+    @cached_property
+    def ancestry(self) -> Array:
+        """1 where a node (V,) has another above it (V,), or is it; 0 elsewhere."""
+        count = len(self.sizes)
+        return np.array([[float(bits >> node & 1) for node in range(count)] for bits in self.above])
+
     def seen(self, i: int) -> int:
         """How many states of node `i`, the first ones, were ever seen."""
         return self.sizes[i] - (self.unseen[i] is not None)
