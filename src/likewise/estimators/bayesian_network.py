@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+import torch
 from pandas import DataFrame
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,7 +17,9 @@ from likewise.estimators import networks, questions
 from likewise.estimators.generative import Generative
 from likewise.estimators.questions import Array, MostProbable
 from likewise.exchange import read_network, write_network
+from likewise.families.bayesian_network.estimation import Prior, PriorName
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
+from likewise.families.family import Question
 
 
 class BayesianNetwork(Generative):
@@ -122,6 +126,57 @@ class BayesianNetwork(Generative):
     def _settings(self) -> dict[str, Any]:
         structure = self.structure if isinstance(self.structure, str) else [list(edge) for edge in self.structure]
         return {**self._named_alike(), "structure": structure, "score": self.structure_score}
+
+    # ------------------------------------------------------------------------------------------------------ parameters
+
+    def fit_parameters(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        prior: PriorName = "dirichlet",
+        weight: float = 1.0,
+        max_iterations: int = 200,
+        tolerance: float = 1e-4,
+    ) -> Self:
+        """Fits the tables of a graph that is known, or was learned before, to records with blanks.
+
+        A blank cell is unknown: it is summed out by expectation maximisation (Lauritzen 1995).
+
+        Parameters
+        ----------
+        X, y : records, and labels where the model has some
+        prior : "none", "dirichlet" or "bdeu"
+            Maximum likelihood; `weight` pseudo-counts for every state of every cell; or `weight` in all, spread evenly
+            over each table (Heckerman, Geiger and Chickering 1995).
+        weight : float
+        max_iterations : int
+            Of expectation maximisation.
+        tolerance : float
+            It ends when an iteration gains less than this, in nats a record.
+
+        Returns
+        -------
+        self
+            `training_record_["parameters"]` says how it went: iterations, whether it converged, the curve.
+
+        Raises
+        ------
+        DataError
+            Where a record cannot be explained by any parameters of the graph, naming it.
+        NotSupported
+            With values="linear_gaussian".
+        """
+        check_is_fitted(self, "family_")
+        source, labels = self._read(X, y)
+        batch = self.domain_.encode(source, labels, blanks="unknown")
+        family = copy.deepcopy(self.family_, {id(self.family_.event): self.family_.event})
+        assert isinstance(family, BayesianNetworkFamily)
+        with torch.inference_mode():
+            record = family.fit_parameters(Question(batch), Prior(prior, weight), max_iterations, tolerance)
+        self.family_ = family
+        self.training_record_ = {**self.training_record_, "parameters": dict(record)}
+        return self
 
     # -------------------------------------------------------------------------------------------------------- exchange
 

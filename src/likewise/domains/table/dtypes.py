@@ -125,8 +125,8 @@ def read_pandas(name: str, series: Any) -> tuple[Vector, Memory]:
     if isinstance(dtype, pd.DatetimeTZDtype):
         return from_numpy(name, series.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()), {"dtype": str(dtype)}
     if isinstance(dtype, pd.StringDtype):
-        text = from_objects(name, series.to_numpy(dtype=object, na_value=None))
-        return text, {"dtype": "str" if dtype.na_value is not pd.NA else "string"}
+        text = pa.array(series.array, from_pandas=True)
+        return from_arrow(name, text), {"dtype": "str" if dtype.na_value is not pd.NA else "string"}
     if isinstance(dtype, np.dtype) and dtype != np.dtype(object):
         return from_numpy(name, series.to_numpy()), {"dtype": str(dtype)}
     if hasattr(series.array, "_mask"):  # the nullable integers, floats and booleans

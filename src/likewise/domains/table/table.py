@@ -234,19 +234,20 @@ class Table(Domain):
                 continue
             vector = vectors[facts.name]
             encoded = columns.encode(facts, vector)
-            known = torch.ones(size, dtype=torch.bool) if blanks == "missing" else ~encoded.blank
-            wrong = (encoded.codes < 0) & known
-            if bool(wrong.any()):
-                row = int(wrong.nonzero()[0])
+            codes = encoded.codes.numpy()
+            known: Any = True if blanks == "missing" else ~encoded.blank.numpy()
+            wrong = (codes < 0) & known
+            if wrong.any():
+                row = int(wrong.argmax())
                 what = "is blank" if encoded.blank[row] else f"holds {vector.scalars()[row]!r}"
                 raise DataError(f"{place(facts.name, row)} {what}; expected one of {list(facts.states)}.")
-            batch.codes[:, i] = torch.where(known, encoded.codes, 0)
-            batch.status[:, i] = torch.where(known, int(Status.OBSERVED), int(Status.UNKNOWN))
+            batch.status.numpy()[:, i] = np.where(known, int(Status.OBSERVED), int(Status.UNKNOWN))
+            batch.codes.numpy()[:, i] = np.where(known, codes, 0)
             if facts.valued:
-                batch.values[:, i] = torch.where(known, encoded.values, 0.0)
-                batch.lower[:, i] = torch.where(known, encoded.lower, 0.0)
+                batch.values.numpy()[:, i] = np.where(known, encoded.values.numpy(), 0.0)
+                batch.lower.numpy()[:, i] = np.where(known, encoded.lower.numpy(), 0.0)
             if facts.valued or facts.pool:
-                batch.width[:, i] = torch.where(known, encoded.width, 1.0)
+                batch.width.numpy()[:, i] = np.where(known, encoded.width.numpy(), 1.0)
         return batch
 
     def _entry_facts(self) -> Iterable[Facts | None]:

@@ -15,7 +15,7 @@ which a product could still fall below what a double holds is computed again fro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from string import ascii_letters
@@ -73,6 +73,8 @@ class Contraction:
         For each target, the smallest slot that has it.
     wide : tuple of bool
         Whether a slot has its own numbers in every row.
+    given : int
+        How many of the slots are factors.
     """
 
     scopes: tuple[Scope, ...]
@@ -82,6 +84,7 @@ class Contraction:
     places: Mapping[int, int]
     wide: tuple[bool, ...]
     sizes: Mapping[int, int]
+    given: int
 
     @cached_property
     def held(self) -> tuple[int, int]:
@@ -125,15 +128,14 @@ class Contraction:
             found.append((",".join(parts) + f"->{out}", *backwards))
         return found
 
-    @cached_property
-    def _needed(self) -> list[bool]:
-        """Which slots lie on the way from a root to the place of a target."""
-        needed = [False] * len(self.scopes)
-        for slot in self.places.values():
-            needed[slot] = True
+    def needed(self, wanted: Iterable[int]) -> list[bool]:
+        """Which slots lie on the way from a root to a wanted one."""
+        found = [False] * len(self.scopes)
+        for slot in wanted:
+            found[slot] = True
         for step in self.steps:
-            needed[step.out] |= any(needed[part] for part in step.parts)
-        return needed
+            found[step.out] |= any(found[part] for part in step.parts)
+        return found
 
 
 def contraction(
@@ -182,7 +184,9 @@ def contraction(
         for name in found[slot]:
             if name in wanted:
                 places[name] = slot
-    return Contraction(tuple(found), tuple(steps), tuple(sorted(pool)), buckets, places, tuple(kinds), dict(sizes))
+    return Contraction(
+        tuple(found), tuple(steps), tuple(sorted(pool)), buckets, places, tuple(kinds), dict(sizes), len(scopes)
+    )
 
 
 class Workspace:
@@ -309,41 +313,53 @@ def outward(found: Pass) -> dict[int, Array]:
 
     The pass is used up: its values are given back to its workspace.
     """
-    plan, values, space, multiply = found.plan, found.values, found.space, _multiply(found.algebra)
-    needed = plan._needed
-    blank = 1.0 if found.algebra == "numbers" else 0.0
-    slopes: dict[int, Array] = {slot: np.full((1,), blank) for slot in plan.roots if needed[slot]}
-    lows: dict[int, Array | float] = dict.fromkeys(slopes, 0.0)
-    highs = dict.fromkeys(slopes, 0.0)
+    plan, multiply = found.plan, _multiply(found.algebra)
     places: dict[int, list[int]] = {}
     for variable, slot in plan.places.items():
         places.setdefault(slot, []).append(variable)
     out: dict[int, Array] = {}
-
-    def read(slot: int) -> None:
+    for slot, slope in _derivatives(found, plan.needed(plan.places.values())):
         for variable in places.get(slot, ()):
             scope = plan.scopes[slot]
             names = ascii_letters[1 : len(scope) + 1] + ascii_letters[0]
             formula = f"{names},{names}->{names[scope.index(variable)]}{names[-1]}"
-            out[variable] = _normalised(multiply(formula, [slopes[slot], values[slot]], Workspace()), found.algebra)
+            out[variable] = _normalised(multiply(formula, [slope, found.values[slot]], Workspace()), found.algebra, 1)
+    return out
 
-    for slot in plan.roots:
-        if needed[slot]:
-            read(slot)
-    given = len(plan.scopes) - len(plan.steps)
+
+def factor_marginals(found: Pass) -> Iterator[tuple[int, Array]]:
+    """For each factor its number and the joint marginal (states, ..., rows or 1) of its variables.
+
+    The pass is used up as by `outward`.
+    """
+    plan = found.plan
+    for slot, slope in _derivatives(found, plan.needed(range(plan.given))):
+        if slot < plan.given:
+            value = found.values[slot]
+            product = slope * value if found.algebra == "numbers" else slope + value
+            yield slot, _normalised(product, found.algebra, len(plan.scopes[slot]))
+
+
+def _derivatives(found: Pass, needed: list[bool]) -> Iterator[tuple[int, Array]]:
+    """The derivative of the total with respect to each slot that is needed, by row up to a factor."""
+    plan, values, space, multiply = found.plan, found.values, found.space, _multiply(found.algebra)
+    blank = 1.0 if found.algebra == "numbers" else 0.0
+    slopes: dict[int, Array] = {slot: np.full((1,), blank) for slot in plan.roots if needed[slot]}
+    lows: dict[int, Array | float] = dict.fromkeys(slopes, 0.0)
+    highs = dict.fromkeys(slopes, 0.0)
+    yield from list(slopes.items())
     for step, formulas in zip(reversed(plan.steps), reversed(plan._formulas), strict=True):
         if not needed[step.out]:
             continue
         slope, low, high = slopes.pop(step.out), lows.pop(step.out), highs.pop(step.out)
-        assert step.out >= given
         space.give(values[step.out])
         if len(step.parts) == 1:
             # What was summed over comes back as an axis along which the derivative is constant.
             assert step.closes is not None
-            scope = plan.scopes[step.parts[0]]
-            back = np.expand_dims(slope, 0).transpose(_axes((step.closes, *plan.scopes[step.out]), scope))
-            slopes[step.parts[0]], lows[step.parts[0]], highs[step.parts[0]] = back, low, high
-            read(step.parts[0])
+            (own,) = step.parts
+            back = np.expand_dims(slope, 0).transpose(_axes((step.closes, *plan.scopes[step.out]), plan.scopes[own]))
+            slopes[own], lows[own], highs[own] = back, low, high
+            yield own, back
             continue
         high += sum(math.log(plan.sizes[name]) for name in plan._joint(step))
         for at, own in enumerate(step.parts):
@@ -354,10 +370,9 @@ def outward(found: Pass) -> dict[int, Array]:
                 found.doubt(bound)
                 scale, lows[own] = found.watched(slopes[own], bound, high)
                 highs[own] = high if isinstance(scale, float) else 0.0
-                read(own)
+                yield own, slopes[own]
         if slope.ndim == len(plan.scopes[step.out]) + 1 and slope.base is None:
             space.give(slope)
-    return out
 
 
 def _axes(have: Scope, want: Scope) -> list[int]:
@@ -365,12 +380,14 @@ def _axes(have: Scope, want: Scope) -> list[int]:
     return [*(have.index(name) for name in want), len(have)]
 
 
-def _normalised(marginal: Array, algebra: Algebra) -> Array:
+def _normalised(marginal: Array, algebra: Algebra, axes: int) -> Array:
+    """The marginal over its first axes, adding up to 1 in each row."""
+    over = tuple(range(axes))
     if algebra == "logs":
-        top = marginal.max(0)
+        top = marginal.max(over)
         marginal = np.exp(marginal - np.where(np.isinf(top), 0.0, top))
     with np.errstate(invalid="ignore"):
-        found: Array = marginal / marginal.sum(0)
+        found: Array = marginal / marginal.sum(over)
         return found
 
 

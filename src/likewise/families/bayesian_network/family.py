@@ -12,6 +12,7 @@ from torch import Tensor
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network import gaussian_learning, learning
+from likewise.families.bayesian_network.estimation import Prior, fit_parameters
 from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
 from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.bayesian_network.scores import ScoreName
@@ -197,6 +198,15 @@ class BayesianNetworkFamily(Family):
         else:
             gaussian_learning.add_rows(network, train)
             gaussian_learning.estimate(network, description, options)
+
+    def fit_parameters(
+        self, question: Question, prior: Prior, max_iterations: int, tolerance: float
+    ) -> Mapping[str, Any]:
+        """Fits the tables of the graph anew to records of which not everything has to be known; see `estimation`."""
+        network = self._fitted()
+        if not isinstance(network, DiscreteNetwork):
+            raise NotSupported("Parameters are fitted to incomplete records with values='bins' only.")
+        return fit_parameters(network, network.evidence(question), prior, max_iterations, tolerance)
 
     # ------------------------------------------------------------------------------------------------------- answers
 

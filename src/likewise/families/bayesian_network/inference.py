@@ -185,6 +185,22 @@ class Inference:
                     raise _impossible(int(rows[at][np.isneginf(total).argmax()]))
                 yield rows[at], query, chosen
 
+    def families(
+        self, evidence: Evidence, read: Callable[[Query, Pass, Evidence], Any]
+    ) -> Iterator[tuple[Integers, Evidence, Query, Any]]:
+        """For blocks of rows: their numbers, the evidence, the query, and what `read` makes of the inward pass.
+
+        The states of every entry stay apart.
+        """
+        for rows, part in self._parts(evidence):
+            query = self._query(part, seen_only=True, lumped=False)
+
+            def own(found: Pass, at: slice, query: Query = query, part: Evidence = part) -> Any:
+                return read(query, found, part.rows(at))
+
+            for at, answer in self._runs(query, part, "numbers", own):
+                yield rows[at], part.rows(at), query, answer
+
     # ------------------------------------------------------------------------------------------------------- groups
 
     def _parts(self, evidence: Evidence) -> Iterator[tuple[Integers, Evidence]]:
@@ -207,6 +223,7 @@ class Inference:
         *,
         seen_only: bool = False,
         apart: tuple[int, ...] = (),
+        lumped: bool = True,
         last: tuple[int, ...] = (),
     ) -> Query:
         """The plan for a group; plans are remembered."""
@@ -225,7 +242,7 @@ class Inference:
             for i in np.flatnonzero(weighted).tolist()
             if seen_only and (part.observed[:, i] & (part.states[:, i] == unseen[i])).any()
         )
-        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, last, part.cut)
+        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, lumped, last, part.cut)
         if key not in self._queries:
             if len(self._queries) >= KEPT:
                 self._queries.clear()
@@ -238,6 +255,7 @@ class Inference:
                 seen_only=seen_only,
                 unseen_too=unseen_too,
                 apart=apart,
+                lumped=lumped,
                 cut=part.cut,
                 last=last,
                 uses=len(part),

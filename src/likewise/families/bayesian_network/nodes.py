@@ -189,6 +189,8 @@ class Nodes(nn.Module):
 
     def states(self, batch: Batch) -> Tensor:
         """The states (B, E) of observed entries; 0 elsewhere."""
+        if not self.event.value_entries and batch.fully_observed:
+            return batch.codes
         out = batch.codes.clone()
         for i in self.event.value_entries:
             bins = self.of(i)

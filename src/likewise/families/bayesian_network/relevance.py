@@ -134,10 +134,11 @@ class Factor(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Fixed:
-    """A factor that no evidence changes."""
+    """A factor that no evidence changes; `source` is the conditional distribution that it is, if any."""
 
     scope: Scope
     array: Array
+    source: Child | None = None
     wide: bool = False
     weighed: int | None = None
 
@@ -338,6 +339,7 @@ def query_of(
     seen_only: bool = False,
     unseen_too: Collection[int] = (),
     apart: Collection[int] = (),
+    lumped: bool = True,
     cut: Collection[int] = (),
     last: Collection[int] = (),
     uses: int = 1,
@@ -355,6 +357,8 @@ def query_of(
         Those that have it all the same, since it was observed in some row.
     apart : entries
         Those that are relevant in any case, and whose states must stay apart.
+    lumped : bool
+        Whether states of other entries may be put into classes.
     cut : entries
         Observed ones that no longer listen to their parents, since they were set from outside.
     last : entries
@@ -370,7 +374,7 @@ def query_of(
     free = sorted(
         {i for i in needed if i not in seen} | {p for i in needed for p in parameters.parents[i] if p not in seen}
     )
-    whole = goals.union(apart)
+    whole = goals.union(apart) if lumped else frozenset(free)
     counts = {i: parameters.seen(i) if seen_only and i not in unseen_too else parameters.sizes[i] for i in free}
     classes = {i: np.arange(counts[i]) if i in whole else _classes(parameters, i, counts[i], needed) for i in free}
     sizes = {i: int(classes[i].max()) + 1 for i in free}
@@ -492,7 +496,7 @@ def _factors(
         weighs = i if groups is not None and i in weighted else None
         factor = Child(scope, floor, i, table, cells, groups, weighs, cells.wide or weighs is not None)
         nothing: Integers = np.zeros((1, 0), dtype=np.int64)
-        found.append(factor if factor.wide else Fixed(scope, factor.numbers(nothing, {})))
+        found.append(factor if factor.wide else Fixed(scope, factor.numbers(nothing, {}), factor))
     return found
 
 
@@ -522,7 +526,7 @@ def _cell_factors(
         weighs = i if groups is not None and weighted else None
         factor = Child((i, cell), floor, i, table, every, groups, weighs, weighs is not None)
         nothing: Integers = np.zeros((1, 0), dtype=np.int64)
-        found.append(factor if factor.wide else Fixed((i, cell), factor.numbers(nothing, {})))
+        found.append(factor if factor.wide else Fixed((i, cell), factor.numbers(nothing, {}), factor))
     return found
 
 
