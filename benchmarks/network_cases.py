@@ -68,6 +68,13 @@ class Case:
             columns[name] = values
         return pd.DataFrame(columns)
 
+    def met(self, states: np.ndarray) -> list[np.ndarray]:
+        """For each table whether each configuration of parents occurs in some row."""
+        found = [np.zeros(table.shape[:-1], dtype=bool) for table in self.description.tables]
+        for seen, parents in zip(found, self.description.parents, strict=True):
+            seen[tuple(states[:, parent] for parent in parents)] = True
+        return found
+
     def log_prob(self, states: np.ndarray) -> float:
         """The log-probability of all states of a row, from the tables."""
         parts = zip(self.description.tables, self.description.parents, states, strict=True)
@@ -112,21 +119,6 @@ def shares(frame: pd.DataFrame, description: NetworkDescription) -> dict[str, np
 
 
 def tables_of(model: lw.BayesianNetwork, description: NetworkDescription) -> list[np.ndarray]:
-    """The tables of a model in the layout of a description, NaN for states that the model has never seen."""
-    network, names = model.family_.network, description.variables
-    entry = {part.name: i for i, part in enumerate(network.event.all)}
-    places = {name: [model.states(name).index(label) if label in model.states(name) else -1 for label in labels]
-              for name, labels in zip(names, description.states, strict=True)}  # fmt: skip
-    found = []
-    for name, parents in zip(names, description.parents, strict=True):
-        i = entry[name]
-        above = [network.event.all[parent].name for parent in network.parents[i]]
-        table = network.of(i).table.numpy().reshape([network.nodes.sizes[p] for p in network.parents[i]] + [-1])
-        members = [*(names[parent] for parent in parents), name]
-        table = table.transpose([[*above, name].index(member) for member in members])
-        part = table[np.ix_(*(places[member] for member in members))]
-        for axis, member in enumerate(members):
-            unseen = np.array(places[member]) < 0
-            part[(slice(None),) * axis + (unseen,)] = np.nan
-        found.append(part / np.nansum(part, axis=-1, keepdims=True))
-    return found
+    """The present tables of a model that was read from the description, in its layout."""
+    network = model.family_.network
+    return [network.of(i).table.numpy().reshape(table.shape) for i, table in enumerate(description.tables)]

@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from pgmpy.factors.discrete import TabularCPD
     from pgmpy.inference import VariableElimination
     from pgmpy.models import DiscreteBayesianNetwork
-    from pgmpy.parameter_estimator import DiscreteBayesianEstimator
+    from pgmpy.parameter_estimator import DiscreteBayesianEstimator, DiscreteMLE
 
 CHEAP = 1 << 14
 """pgmpy is asked where no clique of a junction tree has more states, and where there are at most a hundred columns."""
@@ -144,10 +144,13 @@ class Agrum:
         return generator.to_pandas()
 
     def learned(self, frame: pd.DataFrame, prior: float) -> Any:
-        """A network of the same graph with `prior` added to every count."""
+        """A network of the same graph with `prior` added to every count, which may be 0."""
         learner = gum.BNLearner(frame, self.network)
         learner.setNumberOfThreads(self.threads)
-        learner.useSmoothingPrior(prior)
+        if prior:
+            learner.useSmoothingPrior(prior)
+        else:
+            learner.useNoPrior()
         return learner.learnParameters(self.network)
 
     def tables(self, network: Any) -> list[np.ndarray]:
@@ -213,8 +216,10 @@ class Pgmpy:
         return np.array([known.get(name, found.get(name)) for name in self.names])
 
     def learned(self, frame: pd.DataFrame, prior: float) -> Any:
-        """A network of the same graph with `prior` added to every count."""
+        """A network of the same graph with `prior` added to every count, which may be 0."""
         labels = dict(zip(self.names, map(list, self.states), strict=True))
+        if not prior:
+            return self._graph().fit(frame, estimator=DiscreteMLE(state_names=labels))
         counts = {
             name: np.full((len(labels[name]), math.prod(len(self.states[parent]) for parent in parents)), prior)
             for name, parents in zip(self.names, self.parents, strict=True)
