@@ -185,10 +185,12 @@ class Event:
 
     def index(self, name: str) -> int:
         """The position of the entry called `name`; KeyError when there is none."""
-        for i, entry in enumerate(self.all):
-            if entry.name == name:
-                return i
-        raise KeyError(name)
+        return self._positions[name]
+
+    @cached_property
+    def _positions(self) -> Mapping[str, int]:
+        # Where two entries have one name, the first counts.
+        return {entry.name: i for i, entry in reversed(list(enumerate(self.all)))}
 
     @cached_property
     def base_measure(self) -> str:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from likewise.domains.table.columns import Encoded, conform, encode
 from likewise.domains.table.schema import Facts
-from likewise.domains.table.vectors import Array, Vector, from_objects, is_blank, place
+from likewise.domains.table.vectors import Array, Vector, from_objects, is_blank, key, place
 from likewise.errors import DataError
 from likewise.events import Quantised, Restriction, State
 from likewise.mathematics.monotone import EDGE
@@ -196,6 +197,8 @@ def _merge(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _point(facts: Facts, given: Any) -> Encoded:
     """A single value as an observed state."""
+    if facts.family == "label" and isinstance(given, str) and key(given) in facts.code_of:
+        return _stated(facts.code_of[key(given)])
     if facts.family in ("number", "moment"):
         number = _number(facts, given)
         if facts.valued and facts.grid is not None and number not in facts.states:
@@ -213,6 +216,13 @@ def _point(facts: Facts, given: Any) -> Encoded:
     if code < 0 or code == facts.unseen_code:
         raise DataError(f"{place(facts.name)} never takes the value {given!r}; {_known(facts)}.")
     return found
+
+
+@lru_cache(maxsize=1024)
+def _stated(code: int) -> Encoded:
+    """One cell with a code and no value; not to be written into."""
+    zero = torch.zeros(1, dtype=torch.float64)
+    return Encoded(torch.tensor([code]), zero, zero, torch.ones(1, dtype=torch.float64), torch.tensor([False]))
 
 
 def _vector(facts: Facts, given: Any) -> Vector:

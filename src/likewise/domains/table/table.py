@@ -178,6 +178,7 @@ class Table(Domain):
         if constants:
             entries.append(Entry(CONSTANTS, Categorical(2), unseen=1, reserved=constants[0].reserved))
         self.event = Event(Columns(), tuple(entries), tuple(label.entry for label in labels))
+        self._by_name = {column.name: column for column in reversed((*facts, *labels))}
 
     # -------------------------------------------------------------------------------------------------------- encoding
 
@@ -326,6 +327,7 @@ class Table(Domain):
             vectors, size = self._read(given, partial=True)
             return self._batch(vectors, size, "unknown")
         batch = Batch.unknown(self.event, 1)
+        parts = _arrays(batch)
         for column, said in given.items():
             facts = self._facts_of(str(column))
             if is_blank(said):
@@ -337,20 +339,17 @@ class Table(Domain):
             found = understand(facts, said)
             if isinstance(found, Restriction):
                 batch = batch.restrict(i, found)
+                parts = _arrays(batch)
                 continue
-            for part, value in zip(
-                (batch.codes, batch.values, batch.lower, batch.width),
-                (found.codes, found.values, found.lower, found.width),
-                strict=True,
-            ):
-                part[:, i] = value
-            batch.status[:, i] = int(Status.OBSERVED)
+            parts[0][0, i], parts[1][0, i] = found.codes[0], int(Status.OBSERVED)
+            if facts.valued or facts.pool:
+                for part, value in zip(parts[2:], (found.values, found.lower, found.width), strict=True):
+                    part[0, i] = value[0]
         return batch
 
     def _facts_of(self, name: str) -> Facts:
-        for facts in (*self.facts, *self.labels):
-            if facts.name == name:
-                return facts
+        if name in self._by_name:
+            return self._by_name[name]
         names = [facts.name for facts in (*self.facts, *self.labels)]
         raise DataError(f"There is no {place(name)}; the columns are {listed(names)}.")
 
@@ -439,3 +438,9 @@ class Table(Domain):
         if len(set(names)) < len(names) or not len(table.event):
             raise ValueError("a table has a column twice, or none")
         return table
+
+
+def _arrays(batch: Batch) -> tuple[Any, ...]:
+    """The tensors of a batch as arrays, in which single cells are written faster."""
+    tensors = (batch.codes, batch.status, batch.values, batch.lower, batch.width)
+    return tuple(tensor.numpy() for tensor in tensors)
