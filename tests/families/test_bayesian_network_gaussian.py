@@ -164,20 +164,43 @@ def test_conditional_draws_follow_the_exact_conditional(
     assert ((counts - expected)[large] ** 2 / expected[large]).sum() < chi2.ppf(0.9999, large.sum())
 
 
-def test_two_intervals_below_one_unknown_are_refused_with_a_sentence() -> None:
+@pytest.fixture(scope="module")
+def cells() -> tuple[BayesianNetworkFamily, Batch]:
+    """A real column above three quantised ones."""
     event = Event(
         Columns(),
-        (Entry("a", Categorical(1), Real(UNIT)), Entry("b", Categorical(1), GRID), Entry("c", Categorical(1), GRID)),
+        (Entry("a", Categorical(1), Real(UNIT)), *(Entry(name, Categorical(1), GRID) for name in "bcd")),
     )
     rng = np.random.default_rng(0)
     a = rng.normal(size=500)
-    b, c = (GRID.map.forward(torch.from_numpy(np.clip(np.round(3 + a + rng.normal(size=500)), 0, 6))) for _ in range(2))
-    rows = event.complete(torch.zeros(500, 3, dtype=torch.int64), torch.stack([torch.from_numpy(a), b, c], 1))
-    family = BayesianNetworkFamily(event, values="linear_gaussian", structure=[["a", "b"], ["a", "c"]])
+    below = (np.clip(np.round(3 + slope * a + rng.normal(size=500)), 0, 6) for slope in (1, 2, -1))
+    values = [torch.from_numpy(a), *(GRID.map.forward(torch.from_numpy(part)) for part in below)]
+    rows = event.complete(torch.zeros(500, 4, dtype=torch.int64), torch.stack(values, 1))
+    family = BayesianNetworkFamily(event, values="linear_gaussian", structure=[["a", "b"], ["a", "c"], ["a", "d"]])
     family.fit_closed_form(rows, rows, 0)
-    with pytest.raises(NotSupported, match="no closed form"):
+    return family, rows
+
+
+def test_two_cells_below_one_unknown_are_a_sum_over_it(cells: tuple[BayesianNetworkFamily, Batch]) -> None:
+    family, rows = cells
+    row = rows.rows(slice(0, 1))
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    every = row.repeat(200)
+    every.values[:, 0], every.width[:, 0] = torch.from_numpy(9 * nodes), 1.0
+    joint = family.log_prob(every.hide([3])).values.exp().numpy()
+    expected = np.log(9 * (weights * joint).sum())
+    assert family.log_prob(row.hide([0, 3])).values.item() == pytest.approx(expected, abs=1e-10)
+
+
+def test_three_cells_below_one_unknown_are_refused_with_a_sentence(
+    cells: tuple[BayesianNetworkFamily, Batch],
+) -> None:
+    family, rows = cells
+    with pytest.raises(NotSupported, match=r"b, c, d are known.*no closed form"):
         family.log_prob(rows.hide([0]))
-    assert torch.isfinite(family.log_prob(rows.hide([0, 1])).values).all()
+    with pytest.raises(NotSupported, match="draws under them have no closed form"):
+        family.conditional(rows.hide([0, 3]), 1, torch.Generator())
+    assert torch.isfinite(family.log_prob(rows.hide([0, 1, 2])).values).all()
 
 
 def test_regressions_without_a_prior_are_least_squares() -> None:

@@ -290,7 +290,8 @@ class BayesianNetwork(Generative):
         DataError
             Where the evidence of a row is impossible, naming it, or a column is unknown.
         NotSupported
-            Where the answer needs more than `max_memory`, saying how much.
+            Where the answer needs more than `max_memory`, saying how much, or, with values="linear_gaussian", has no
+            closed form.
 
         Examples
         --------

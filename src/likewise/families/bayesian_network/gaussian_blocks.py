@@ -1,7 +1,7 @@
 """Sums over unknown values of a linear-Gaussian network whose codes are all given.
 
 In a group of rows every value entry has the same role. Unknown values are jointly Gaussian, so what is observed below
-them is too; an interval (a cell, a restriction) adds one more exact factor to each block of dependent unknowns.
+them is too; up to two intervals (cells, restrictions) add one more exact factor to each block of dependent unknowns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from likewise.errors import NotSupported
-from likewise.mathematics import truncated_normal
+from likewise.mathematics import bivariate_normal, truncated_normal
 
 
 class Role(IntEnum):
@@ -44,8 +44,8 @@ class System:
         Of the parents in `links`; observed parents are in the intercept.
     values, log_width : (B, n)
         Observed points and the log-volume of their units.
-    intervals : list of (B, P, 2) or None
-        Of CELL and WITHIN entries.
+    intervals : list of (B, S, P, 2) or None
+        Of CELL and WITHIN entries: S alternatives, unions of P disjoint intervals each. One entry at most has several.
     """
 
     entries: list[int]
@@ -60,8 +60,11 @@ class System:
 
 
 def solve(system: System, names: list[str], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-    """The log-probability (B,) of what is observed, and, with a generator, draws of the unknown values (B, n)."""
-    total = torch.zeros(len(system.intercepts), dtype=torch.float64)
+    """The log-probability (B, S) of what is observed, with each alternative of the entry that has several.
+
+    With a generator also draws (B, n) of the unknown values; then no entry has several alternatives.
+    """
+    total = torch.zeros(len(system.intercepts), 1, dtype=torch.float64)
     drawn = system.values.clone()
     free = [k for k, role in enumerate(system.roles) if role in (Role.UNKNOWN, Role.WITHIN)]
     for k, role in enumerate(system.roles):
@@ -69,12 +72,13 @@ def solve(system: System, names: list[str], generator: torch.Generator | None = 
             continue
         standard = (system.values[:, k] - system.intercepts[:, k]) / system.deviations[:, k]
         if role == Role.POINT:
-            total += truncated_normal.log_density(standard) - system.deviations[:, k].log() + system.log_width[:, k]
+            density = truncated_normal.log_density(standard) - system.deviations[:, k].log() + system.log_width[:, k]
+            total = total + density[:, None]
         else:
-            total += _log_within(system.intervals[k], system.intercepts[:, k], system.deviations[:, k])
+            total = total + _log_within(system.intervals[k], system.intercepts[:, k], system.deviations[:, k])
     for block in _blocks(system, free):
         part, values = _block(system, block, names, generator)
-        total += part
+        total = total + part
         if generator is not None:
             drawn[:, [k for k in block if k in free]] = values
     return total, drawn
@@ -100,11 +104,12 @@ def _block(
     free = [k for k in block if roles[k] in (Role.UNKNOWN, Role.WITHIN)]
     points = [k for k in block if roles[k] == Role.POINT]
     limited = [k for k in block if roles[k] in (Role.CELL, Role.WITHIN)]
-    if len(limited) > 1:
+    if len(limited) > (2 if generator is None else 1):
         listed = ", ".join(names[system.entries[k]] for k in limited)
         raise NotSupported(
-            f"Linear-Gaussian columns {listed} are known as intervals and share unknown columns: their joint "
-            "probability has no closed form. Observe the columns between them, or use values='bins'."
+            f"Linear-Gaussian columns {listed} are known or asked about as intervals and share unknown columns: "
+            f"{'their joint probability has' if generator is None else 'draws under them have'} no closed form. "
+            "Observe the columns between them, or use values='bins'."
         )
     size = len(free)
     eye = torch.eye(size, dtype=torch.float64)
@@ -131,13 +136,18 @@ def _block(
     observed = system.values[:, points] - expected[:, :count]
     white = torch.linalg.solve_triangular(lower[:, :count, :count], observed[:, :, None], upper=False)[:, :, 0]
     scale = lower.diagonal(dim1=1, dim2=2)
-    total = (truncated_normal.log_density(white) - scale[:, :count].log() + system.log_width[:, points]).sum(1)
+    total = (truncated_normal.log_density(white) - scale[:, :count].log() + system.log_width[:, points]).sum(1)[:, None]
     away = observed
     if limited:
-        centre = expected[:, count] + (lower[:, count, :count] * white).sum(1)
-        total = total + _log_within(system.intervals[limited[0]], centre, scale[:, count])
+        centre = expected[:, count:] + (lower[:, count:, :count] @ white[:, :, None])[:, :, 0]
+        within = [system.intervals[k] for k in limited]
+        if len(limited) == 1:
+            total = total + _log_within(within[0], centre[:, 0], scale[:, count])
+        else:
+            total = total + _log_both(within, centre, lower[:, count:, count:])
         if generator is not None:
-            inside = draw_within(system.intervals[limited[0]], centre, scale[:, count], generator)
+            assert within[0] is not None
+            inside = draw_within(within[0][:, 0], centre[:, 0], scale[:, count], generator)
             away = torch.cat([away, (inside - expected[:, count])[:, None]], 1)
     if generator is None:
         return total, mean
@@ -158,13 +168,26 @@ def _block(
 
 def _log_within(intervals: Tensor | None, mean: Tensor, deviation: Tensor) -> Tensor:
     assert intervals is not None
-    ends = (intervals - mean[:, None, None]) / deviation[:, None, None]
-    return truncated_normal.log_mass(ends[..., 0], ends[..., 1]).logsumexp(1)
+    ends = (intervals - mean[:, None, None, None]) / deviation[:, None, None, None]
+    return truncated_normal.log_mass(ends[..., 0], ends[..., 1]).logsumexp(2)
 
 
-def draw_within(intervals: Tensor | None, mean: Tensor, deviation: Tensor, generator: torch.Generator) -> Tensor:
+def _log_both(intervals: list[Tensor | None], mean: Tensor, lower: Tensor) -> Tensor:
+    """The same for two values, lower the triangular root (B, 2, 2) of their covariance."""
+    first, second = intervals
+    assert first is not None
+    assert second is not None
+    own = lower.diagonal(dim1=1, dim2=2)
+    # Each in deviations of its own: the second is load * the first + a rest of deviation `rest`.
+    whole = lower[:, 1].norm(dim=1)
+    first = (first - mean[:, 0, None, None, None]) / own[:, 0, None, None, None]
+    second = (second - mean[:, 1, None, None, None]) / whole[:, None, None, None]
+    load, rest = ((part / whole)[:, None, None, None] for part in (lower[:, 1, 0], own[:, 1]))
+    return bivariate_normal.log_mass(first[..., :, None, :], second[..., None, :, :], load, rest).logsumexp((2, 3))
+
+
+def draw_within(intervals: Tensor, mean: Tensor, deviation: Tensor, generator: torch.Generator) -> Tensor:
     """Normal values restricted to a union of disjoint intervals (B, P, 2)."""
-    assert intervals is not None
     ends = (intervals - mean[:, None, None]) / deviation[:, None, None]
     masses = truncated_normal.log_mass(ends[..., 0], ends[..., 1])
     u = torch.rand(2, len(mean), generator=generator, device=generator.device, dtype=torch.float64).to(mean)

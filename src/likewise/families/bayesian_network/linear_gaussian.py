@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, State, Status
+from likewise.families.bayesian_network import gaussian_answers
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.network import DiscreteNetwork, by_evidence
 from likewise.families.bayesian_network.nodes import keep_observed
@@ -127,7 +128,7 @@ class LinearGaussianNetwork(nn.Module):
         """Exact log-probabilities (B,) in the user's units; NotSupported where a sum has no closed form."""
         total = self.event.log_share(batch).double()
         for rows in by_evidence(batch.status):
-            for part in self._tiles(batch, rows):
+            for part in self.tiles(batch, rows):
                 own = batch.rows(part)
                 worlds = worlds_of(self, own)
                 logs = evaluate(self, own, worlds)[0]
@@ -143,15 +144,27 @@ class LinearGaussianNetwork(nn.Module):
         return [*(State(0, low, high) for low, high in itertools.pairwise(ends)), *codes[1:]]
 
     def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
-        """For each target the probabilities (B, states) of its states."""
-        raise NotImplementedError
+        """For each target the probabilities (B, states) of its states, exactly.
+
+        A value that is not observed lies in a part with the mass that `log_prob` gives to that interval. Two intervals
+        that depend on each other through unknown values can be summed over, one of them perhaps the target; more are
+        NotSupported, as are too many worlds.
+        """
+        return gaussian_answers.posterior(self, question, targets)
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
-        raise NotImplementedError
+        """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence.
 
-    def _tiles(self, batch: Batch, rows: Tensor) -> Iterator[Tensor]:
+        All joint states are compared, a value being in one of its tenths: the densest point of a mixture over codes
+        would depend on the units of the values, and its states need not be the most probable. NotSupported where there
+        are more than `gaussian_answers.MAX_COMBINATIONS` of them.
+        """
+        return gaussian_answers.most_probable(self, question, targets)
+
+    def tiles(self, batch: Batch, rows: Tensor) -> Iterator[Tensor]:
         """The rows of one pattern of evidence, few enough at a time for all their worlds."""
+        if not len(rows):
+            return
         size = max(1, TILE // count_worlds(self, batch.status[rows[0]]))
         for start in range(0, len(rows), size):
             yield rows[start : start + size]
@@ -169,7 +182,7 @@ class LinearGaussianNetwork(nn.Module):
         fixed_codes = repeated.status == Status.OBSERVED
         fixed_values = fixed_codes.clone()
         for rows in by_evidence(evidence.status):
-            for part in self._tiles(evidence, rows):
+            for part in self.tiles(evidence, rows):
                 own = evidence.rows(part)
                 worlds = worlds_of(self, own, sampling=True)
                 logs = evaluate(self, own, worlds)[0]

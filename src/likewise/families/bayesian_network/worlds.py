@@ -7,6 +7,7 @@ value that is unknown and has known values below it takes one world a cell: its 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -187,18 +188,45 @@ def evaluate(
     """
     logs, values = worlds.log_codes.clone(), worlds.values.clone()
     settled = torch.zeros(worlds.codes.shape, dtype=torch.bool)
-    names = [entry.name for entry in network.event.all]
-    for at, roles in _patterns(worlds.roles):
-        part = worlds.rows(at)
-        entries = _relevant(network, roles)
-        if not entries:
-            continue
-        system = _system(network, batch, part, entries, [Role(roles[i]) for i in entries])
-        found, drawn = solve(system, names, generator)
-        logs[at] += found
-        values[at[:, None], torch.tensor(entries)[None, :]] = drawn
-        settled[at[:, None], torch.tensor(entries)[None, :]] = True
+    for at, system in _systems(network, batch, worlds):
+        found, drawn = solve(system, _names(network), generator)
+        logs[at] += found[:, 0]
+        values[at[:, None], torch.tensor(system.entries)[None, :]] = drawn
+        settled[at[:, None], torch.tensor(system.entries)[None, :]] = True
     return logs, values, settled
+
+
+def evaluate_parts(network: LinearGaussianNetwork, batch: Batch, worlds: Worlds, entry: int, parts: Tensor) -> Tensor:
+    """The log-probability (W, S) of each world with what is observed and the value of `entry` in each of the parts.
+
+    Parts (S, 2) are intervals; where the entry is absent they say nothing. It is RESTRICTED in the batch.
+    """
+    logs = worlds.log_codes[:, None].repeat(1, len(parts))
+    for at, system in _systems(network, batch, worlds):
+        if entry in system.entries:
+            k = system.entries.index(entry)
+            system.intervals[k] = _common(system.intervals[k], parts)
+        logs[at] += solve(system, _names(network))[0]
+    return logs
+
+
+def _common(intervals: Tensor | None, parts: Tensor) -> Tensor:
+    """The intersections (B, S, P, 2) of a union of intervals (B, 1, P, 2) with each of the parts (S, 2)."""
+    assert intervals is not None
+    low = torch.maximum(intervals[..., 0], parts[None, :, None, 0])
+    return torch.stack([low, torch.maximum(low, torch.minimum(intervals[..., 1], parts[None, :, None, 1]))], -1)
+
+
+def _names(network: LinearGaussianNetwork) -> list[str]:
+    return [entry.name for entry in network.event.all]
+
+
+def _systems(network: LinearGaussianNetwork, batch: Batch, worlds: Worlds) -> Iterator[tuple[Tensor, System]]:
+    """Groups of worlds and their equations; worlds in which no value is known are in none."""
+    for at, roles in _patterns(worlds.roles):
+        entries = _relevant(network, roles)
+        if entries:
+            yield at, _system(network, batch, worlds.rows(at), entries, [Role(roles[i]) for i in entries])
 
 
 def _system(
@@ -220,7 +248,8 @@ def _system(
         for p in own.value_parents:
             if p in free:
                 slopes[:, k, entries.index(p)] = own.coefficients[cell, 1 + own.value_parents.index(p)]
-        intervals.append(_interval(batch, worlds, i, roles[k]))
+        within = _interval(batch, worlds, i, roles[k])
+        intervals.append(None if within is None else within[:, None])
     at = torch.tensor(entries)
     width = worlds.width[:, at].clamp(min=1e-300).log()
     return System(entries, roles, links, intercepts, deviations, slopes, known[:, at], width, intervals)
