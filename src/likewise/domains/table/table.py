@@ -341,7 +341,7 @@ class Table(Domain):
                 batch = batch.restrict(i, found)
                 parts = _arrays(batch)
                 continue
-            parts[0][0, i], parts[1][0, i] = found.codes[0], int(Status.OBSERVED)
+            parts[0][0, i], parts[1][0, i] = found.codes.item(), int(Status.OBSERVED)
             if facts.valued or facts.pool:
                 for part, value in zip(parts[2:], (found.values, found.lower, found.width), strict=True):
                     part[0, i] = value[0]
