@@ -247,6 +247,16 @@ def test_answers_agree_with_scores_and_draws():
     np.testing.assert_allclose(found, np.exp(logs - np.logaddexp.reduce(logs)), atol=1e-9)
 
 
+def test_a_target_in_a_state_that_was_never_seen_is_refused():
+    frame = pd.DataFrame({"a": ["x", "y"] * 30, "b": ["u", "v"] * 30})
+    model = lw.BayesianNetwork(random_state=0).fit(frame)
+    rows = pd.DataFrame({"a": ["x", "z"], "b": [None, None]})
+    assert model.posterior(rows, "b")["b"].sum(1) == pytest.approx([1, 1])
+    for ask in (model.posterior, model.most_probable):
+        with pytest.raises(DataError, match="Row 1 observes a in a state"):
+            ask(rows)
+
+
 def test_questions_survive_saving(tmp_path):
     frame = lw.datasets.load("wine")
     model = lw.BayesianNetwork(random_state=0).fit(frame)

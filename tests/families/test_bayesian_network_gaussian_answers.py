@@ -221,6 +221,61 @@ def test_a_tile_of_worlds_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
         torch.testing.assert_close(part, one)
 
 
+# ------------------------------------------------------------------------------------------- evidence without a bearing
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_evidence_that_is_left_out_changes_no_answer(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = [Categorical(2), Categorical(3), *(Categorical(size) for size in (1, 2, 1, 2))]
+    event = Event(
+        Columns(),
+        tuple(Entry(f"c{i}", kind, Real(UNIT) if i > 1 else None) for i, kind in enumerate(kinds)),
+    )
+
+    def some(chosen: range) -> list[int]:
+        return [p for p in chosen if rng.random() < 0.35]
+
+    codes = [[p for p in some(range(i)) if kinds[p].size > 1] if kinds[i].size > 1 else [] for i in range(6)]
+    values = {i: ([p for p in some(range(i)) if kinds[p].size > 1], some(range(2, i))) for i in range(2, 6)}
+    network = network_of(event, codes, values, seed)
+    batch = network.sample(3, torch.Generator().manual_seed(seed))
+    questions = []
+    for _ in range(8):
+        hidden = [i for i in range(6) if rng.random() < 0.5]
+        part = batch.hide(hidden)
+        if rng.random() < 0.5 and hidden and hidden[0] > 1:
+            part = restricted(network, part, hidden[0], [State(0, -0.8, 0.6)])
+        set_ = tuple(i for i in range(6) if i not in hidden and rng.random() < 0.2)
+        noticed = [i for i in hidden if i < 2 and rng.random() < 0.4]
+        soft = {i: torch.from_numpy(rng.random((3, len(network.states(i))))) for i in noticed}
+        questions.append(Question(part, soft, set_))
+    found = [network.posterior(question, range(6)) for question in questions]
+    monkeypatch.setattr(gaussian_answers, "bearing", lambda network, observed, noticed, _: (observed | noticed, set()))
+    for question, answers in zip(questions, found, strict=True):
+        for i, got in enumerate(answers):
+            try:
+                expected = network.posterior(question, [i])[0]
+            except NotSupported:
+                continue
+            torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_evidence_without_a_bearing_is_no_obstacle() -> None:
+    event = Event(Columns(), tuple(Entry(name, Categorical(1), Real(UNIT)) for name in "abcde"))
+    network = network_of(event, [[]] * 5, {0: ([], []), **{i: ([], [0]) for i in (1, 2, 3)}, 4: ([], [0])}, 0)
+    batch = nothing(network)
+    for i in (1, 2, 3):
+        batch = restricted(network, batch, i, [State(0, -1.0, 1.0)])
+    with pytest.raises(NotSupported, match="b, c, d, e are known or asked about"):
+        network.posterior(Question(batch), [4])
+    shown = given_values(network, {0: 0.5})
+    for i in (1, 2, 3):
+        shown = restricted(network, shown, i, [State(0, -1.0, 1.0)])
+    alone = network.posterior(Question(given_values(network, {0: 0.5})), [4])[0]
+    torch.testing.assert_close(network.posterior(Question(shown), [4])[0], alone)
+
+
 # ------------------------------------------------------------------------------------------- soft evidence, impossible
 
 

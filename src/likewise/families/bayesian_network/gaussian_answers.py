@@ -8,7 +8,7 @@ evidence a sum over worlds, in which a value asked about lies in each of its par
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Restriction, Status
 from likewise.families.bayesian_network.network import by_evidence
+from likewise.families.bayesian_network.separation import bearing
 from likewise.families.bayesian_network.worlds import evaluate, evaluate_parts, log_totals, worlds_of
 from likewise.families.family import Question
 from likewise.mathematics.monotone import EDGE
@@ -53,17 +54,15 @@ class Cases:
 def posterior(network: LinearGaussianNetwork, question: Question, targets: Sequence[int]) -> list[Tensor]:
     """For each target the probabilities (B, states) of its states."""
     evidence = question.evidence
-    network = intervened(network, question)
+    network = _asked(network, question)
     found = [torch.zeros(len(evidence), len(network.states(i)), dtype=torch.float64) for i in targets]
     for rows in by_evidence(evidence.status):
         own = _rows(question, rows)
-        cases: Cases | None = None
         for i, part in zip(targets, found, strict=True):
             if int(evidence.status[rows[0], i]) == Status.OBSERVED:
                 part[rows, _observed(network, own.evidence, i, rows)] = 1.0
                 continue
-            cases = cases or _cases(network, own)
-            logs = _log_joint(network, cases, len(rows), [i])
+            logs = _log_joint(network, own, [i])
             _check_possible(logs, rows)
             part[rows] = torch.softmax(logs, 1)
     return found
@@ -72,7 +71,7 @@ def posterior(network: LinearGaussianNetwork, question: Question, targets: Seque
 def most_probable(network: LinearGaussianNetwork, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
     evidence = question.evidence
-    network = intervened(network, question)
+    network = _asked(network, question)
     states = torch.zeros(len(evidence), len(targets), dtype=torch.int64)
     best = torch.zeros(len(evidence), dtype=torch.float64)
     for pattern in by_evidence(evidence.status):
@@ -88,7 +87,7 @@ def most_probable(network: LinearGaussianNetwork, question: Question, targets: S
             )
         for rows in pattern.split(max(1, 4 * MAX_COMBINATIONS // count)):
             own = _rows(question, rows)
-            logs = _log_joint(network, _cases(network, own), len(rows), [targets[k] for k in places])
+            logs = _log_joint(network, own, [targets[k] for k in places])
             _check_possible(logs, rows)
             top, at = logs.max(1)
             best[rows] = top - logs.logsumexp(1)
@@ -101,12 +100,10 @@ def most_probable(network: LinearGaussianNetwork, question: Question, targets: S
     return states, best
 
 
-def intervened(network: LinearGaussianNetwork, question: Question) -> LinearGaussianNetwork:
-    """The network in which nothing acts on entries that were set from outside (Pearl 2000, section 1.3)."""
-    cut = question.set_from_outside
+def intervened(network: LinearGaussianNetwork, cut: Collection[int]) -> LinearGaussianNetwork:
+    """The network in which nothing acts on some observed entries: their own factors are constant."""
     if not cut:
         return network
-    assert bool((question.evidence.status[:, list(cut)] == Status.OBSERVED).all()), "what is set is observed"
     event = network.event
     codes: list[Any] = [{"parents": [], "splits": None} for _ in event.all]
     values: list[Any] = [None if entry.value is None else {"codes": [], "values": []} for entry in event.all]
@@ -124,7 +121,29 @@ def intervened(network: LinearGaussianNetwork, question: Question) -> LinearGaus
     return found
 
 
+def _asked(network: LinearGaussianNetwork, question: Question) -> LinearGaussianNetwork:
+    """The network that a question is about (Pearl 2000, section 1.3); DataError where no state has any weight."""
+    status = question.evidence.status
+    assert bool((status[:, list(question.set_from_outside)] == Status.OBSERVED).all()), "what is set is observed"
+    for i, likelihood in question.likelihoods.items():
+        _check_possible(likelihood.double().log(), torch.arange(len(status)), status[:, i] != Status.OBSERVED)
+    return intervened(network, question.set_from_outside)
+
+
 # ---------------------------------------------------------------------------------------------------------- evidence
+
+
+def _bearing(
+    network: LinearGaussianNetwork, question: Question, targets: Sequence[int]
+) -> tuple[LinearGaussianNetwork, Question]:
+    """The network and the question without what says nothing about the targets."""
+    status = question.evidence.status[0].tolist()
+    observed = {i for i, known in enumerate(status) if known == Status.OBSERVED}
+    noticed = {i for i, known in enumerate(status) if known == Status.RESTRICTED or i in question.likelihoods}
+    bears, causes = bearing(network, observed, noticed - observed, targets)
+    likelihoods = {i: part for i, part in question.likelihoods.items() if i in bears}
+    batch = question.evidence.hide([i for i in range(len(status)) if i not in bears])
+    return intervened(network, causes), Question(batch, likelihoods)
 
 
 def _rows(question: Question, rows: Tensor) -> Question:
@@ -207,12 +226,14 @@ def _order(network: LinearGaussianNetwork, targets: Sequence[int], places: list[
     return [*valued[:-1], *(k for k in places if k not in valued), *valued[-1:]]
 
 
-def _log_joint(network: LinearGaussianNetwork, cases: Cases, records: int, targets: Sequence[int]) -> Tensor:
-    """The log-probability (B, joint states) of the evidence with each joint state of targets, the last the fastest.
+def _log_joint(network: LinearGaussianNetwork, question: Question, targets: Sequence[int]) -> Tensor:
+    """The log-probability (B, joint states) of the joint states of targets, the last the fastest, with the evidence.
 
-    Targets are in the order of `_order`, and none is observed.
+    It is that up to a constant of each record, which belongs to evidence that says nothing about the targets. Records
+    are of one pattern of evidence; targets are in the order of `_order`, and none is observed.
     """
-    event = network.event
+    network, question = _bearing(network, question, targets)
+    cases, records, event = _cases(network, question), len(question.evidence), network.event
     valued = [i for i in targets if event.all[i].value is not None]
     ahead, last = valued[:-1], valued[-1] if valued else None
     plain = [i for i in targets if i not in valued]
@@ -265,8 +286,9 @@ def _each_state(network: LinearGaussianNetwork, batch: Batch, entries: Sequence[
     return batch, times
 
 
-def _check_possible(logs: Tensor, rows: Tensor) -> None:
-    impossible = torch.isneginf(logs).all(1).nonzero()[:, 0]
+def _check_possible(logs: Tensor, rows: Tensor, checked: Tensor | None = None) -> None:
+    nothing = torch.isneginf(logs).all(1)
+    impossible = (nothing if checked is None else nothing & checked).nonzero()[:, 0]
     if len(impossible):
         raise DataError(
             f"Row {int(rows[impossible[0]])} of the evidence has probability zero: nothing can be said under it."

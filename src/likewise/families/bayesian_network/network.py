@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from likewise.errors import DataError
 from likewise.events import Batch, Event, State, Status
 from likewise.families.bayesian_network.contraction import Integers, drawn
 from likewise.families.bayesian_network.graph import topological_order
@@ -179,15 +180,29 @@ class DiscreteNetwork(nn.Module):
 
     def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
         """For each target the probabilities (B, states) of its states."""
-        found = self.inference.posterior(self.evidence(question), targets)
-        kept = (part[:, : self.inference.parameters.seen(i)] for i, part in zip(targets, found, strict=True))
-        return [torch.from_numpy(part / part.sum(1, keepdims=True)) for part in kept]
+        found = self.inference.posterior(self._asked(question, targets), targets)
+        return [
+            torch.from_numpy(part[:, : self.inference.parameters.seen(i)])
+            for i, part in zip(targets, found, strict=True)
+        ]
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
-        evidence = self.evidence(question)
+        evidence = self._asked(question, targets)
         states, logs = self.inference.most_probable(evidence, targets)
         return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs - self.inference.log_prob(evidence))
+
+    def _asked(self, question: Question, targets: Sequence[int]) -> Evidence:
+        """The evidence; DataError where it observes a target in a state that no training record had."""
+        evidence = self.evidence(question)
+        for i in targets:
+            odd = evidence.observed[:, i] & (evidence.states[:, i] >= self.inference.parameters.seen(i))
+            if odd.any():
+                raise DataError(
+                    f"Row {int(odd.argmax())} observes {self.event.all[i].name} in a state that no training record had, "
+                    "which is none of the states that answers are about: leave the column out of the targets."
+                )
+        return evidence
 
     # ------------------------------------------------------------------------------------------------------ samples
 
