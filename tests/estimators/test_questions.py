@@ -208,6 +208,44 @@ def test_impossible_evidence_names_its_row(tmp_path):
         model.conditional(pd.DataFrame({"a": ["0", "0"], "b": ["0", "1"]}))
 
 
+# ------------------------------------------------------------------------------------------------------- approximations
+
+
+def test_weighted_draws_approach_the_posterior_of_any_evidence(model):
+    rows = pd.DataFrame({"season": ["dry", None, None], "grass": ["soaked", "damp", None]})
+    exact = model.posterior(rows)
+    drawn = model.posterior(rows, method="likelihood_weighting", draws=40_000, random_state=0)
+    for name, part in exact.items():
+        np.testing.assert_allclose(drawn[name], part, atol=0.02)
+    given = {"grass": {"damp": 1.0, "soaked": 0.2}, "rain": ["no"]}
+    soft = model.posterior(
+        given, "season", method="likelihood_weighting", draws=40_000, random_state=0, do={"sprinkler": "on"}
+    )
+    np.testing.assert_allclose(
+        soft["season"], model.posterior(given, "season", do={"sprinkler": "on"})["season"], atol=0.02
+    )
+
+
+def test_weighted_draws_that_say_nothing_are_refused(model):
+    with pytest.raises(NotSupported, match=r"worth .* independent ones"):
+        model.posterior({"grass": "soaked"}, "rain", method="likelihood_weighting", draws=20, random_state=0)
+
+
+def test_messages_are_exact_on_trees_and_near_elsewhere(model, tmp_path):
+    # With the sprinkler known the graph has no loop.
+    rows = pd.DataFrame({"sprinkler": ["on", "off", "on"], "grass": ["damp", None, None]})
+    exact, loopy = model.posterior(rows), model.posterior(rows, method="loopy")
+    for name, part in exact.items():
+        np.testing.assert_allclose(loopy[name], part, atol=1e-8)
+    given = {"grass": "soaked"}
+    exact, loopy = model.posterior(given), model.posterior(given, method="loopy")
+    for name, part in exact.items():
+        np.testing.assert_allclose(loopy[name], part, atol=0.1)
+    assert np.abs(loopy["rain"] - exact["rain"]).max() > 1e-6
+    with pytest.raises(DataError, match="method='guess'"):
+        model.posterior({}, method="guess")
+
+
 # ------------------------------------------------------------------------------------------------------ learned models
 
 

@@ -265,9 +265,16 @@ class BayesianNetwork(Generative):
         return questions.labels(self, questions.entries(self, target)[0])
 
     def posterior(
-        self, records: Any, targets: str | Sequence[str] | None = None, *, do: Mapping[str, Any] | None = None
+        self,
+        records: Any,
+        targets: str | Sequence[str] | None = None,
+        *,
+        do: Mapping[str, Any] | None = None,
+        method: Literal["exact", "likelihood_weighting", "loopy"] = "exact",
+        draws: int = 10_000,
+        random_state: Any = None,
     ) -> dict[str, Array]:
-        """How probable each state of each target is in each row of evidence, exactly.
+        """How probable each state of each target is in each row of evidence.
 
         Parameters
         ----------
@@ -279,6 +286,13 @@ class BayesianNetwork(Generative):
             None for all.
         do : mapping of columns to values, optional
             What is set from outside in every row: it says nothing of what the column usually depends on (Pearl 2000).
+        method : "exact", "likelihood_weighting" or "loopy"
+            For networks that are too wide for exact answers: weighted draws (Fung and Chang 1990), or messages passed
+            around until they settle (Murphy, Weiss and Jordan 1999), which come with no guarantee.
+        draws : int
+            Of likelihood weighting, for each row.
+        random_state : int, RandomState or None
+            Of likelihood weighting.
 
         Returns
         -------
@@ -303,7 +317,11 @@ class BayesianNetwork(Generative):
         """
         check_is_fitted(self, "family_")
         at = questions.entries(self, targets)
-        found = questions.posterior(self, questions.question(self, records, do), at)
+        asked = questions.question(self, records, do)
+        if method == "exact":
+            found = questions.posterior(self, asked, at)
+        else:
+            found = questions.approximate_posterior(self, asked, at, method, draws, random_state)
         return dict(zip((questions.columns(self)[i] for i in at), found, strict=True))
 
     def most_probable(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from likewise.errors import DataError
-from likewise.estimators.validation import check_records
+from likewise.estimators.randomness import generator_from
+from likewise.estimators.validation import check_positive, check_records
 from likewise.events import Batch, Status
+from likewise.families.bayesian_network.family import Approximation, BayesianNetworkFamily
 from likewise.families.family import Answering, Question
 
 if TYPE_CHECKING:
@@ -116,6 +118,21 @@ def posterior(model: Generative, asked: Question, targets: Sequence[int]) -> lis
     assert isinstance(model.family_, Answering)
     with torch.inference_mode():
         return [part.cpu().numpy() for part in model.family_.posterior(asked, targets)]
+
+
+def approximate_posterior(
+    model: Generative, asked: Question, targets: Sequence[int], method: Any, draws: int, random_state: Any
+) -> list[Array]:
+    """As `posterior`, by a method that is asked for by name."""
+    assert isinstance(model.family_, BayesianNetworkFamily)
+    if method not in get_args(Approximation):
+        raise DataError(
+            f"method={method!r}; expected 'exact' or one of {', '.join(map(repr, get_args(Approximation)))}."
+        )
+    size, generator = check_positive("draws", draws), generator_from(random_state)
+    with torch.inference_mode():
+        found = model.family_.approximate_posterior(asked, targets, method, size, generator)
+    return [part.cpu().numpy() for part in found]
 
 
 def most_probable(model: Generative, asked: Question, targets: Sequence[int]) -> MostProbable:

@@ -12,6 +12,7 @@ from torch import Tensor
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network import gaussian_learning, learning
+from likewise.families.bayesian_network.approximation import likelihood_weighting, loopy_propagation
 from likewise.families.bayesian_network.estimation import Prior, fit_parameters
 from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
 from likewise.families.bayesian_network.network import DiscreteNetwork
@@ -21,6 +22,7 @@ from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
 Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
 Conditionals = Literal["trees", "tables"]
+Approximation = Literal["likelihood_weighting", "loopy"]
 ValueModel = Literal["bins", "linear_gaussian"]
 
 Network = DiscreteNetwork | LinearGaussianNetwork
@@ -240,6 +242,20 @@ class BayesianNetworkFamily(Family):
     def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
         """For each target the exact probabilities (B, states) of its states."""
         return self._fitted().posterior(question, targets)
+
+    def approximate_posterior(
+        self, question: Question, targets: Sequence[int], method: Approximation, draws: int, generator: torch.Generator
+    ) -> list[Tensor]:
+        """As `posterior`, for networks that are too wide for exact answers; see `approximation`."""
+        network = self._fitted()
+        if not isinstance(network, DiscreteNetwork):
+            raise NotSupported("A linear-Gaussian network answers exactly, or not at all: use method='exact'.")
+        evidence = network.asked(question, targets)
+        if method == "loopy":
+            found = loopy_propagation(network, evidence, targets)
+        else:
+            found = likelihood_weighting(network, evidence, targets, draws, generator)
+        return [torch.from_numpy(part[:, : len(self.states(i))]) for i, part in zip(targets, found, strict=True)]
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""

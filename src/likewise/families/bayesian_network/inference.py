@@ -133,7 +133,7 @@ class Inference:
     def _write(out: Array, rows: Integers, marginal: Array) -> None:
         nothing = np.isnan(marginal[0])
         if nothing.any():
-            raise _impossible(int(rows[nothing.argmax()]))
+            raise impossible(int(rows[nothing.argmax()]))
         out[rows, : len(marginal)] = marginal.T
 
     def most_probable(self, evidence: Evidence, targets: Collection[int] | None = None) -> tuple[Integers, Array]:
@@ -162,7 +162,7 @@ class Inference:
                     open_ = ~part.observed[at, i]
                     states[rows[at][open_], i] = chosen[i][open_]
         if np.isneginf(logs).any():
-            raise _impossible(int(np.isneginf(logs).argmax()))
+            raise impossible(int(np.isneginf(logs).argmax()))
         return states, logs
 
     def draw(
@@ -182,7 +182,7 @@ class Inference:
             for at, (total, chosen) in self._runs(query, part, "numbers", states, threads=1):
                 total = total + query.settled_logs(self.parameters, part.states[at])
                 if np.isneginf(total).any():
-                    raise _impossible(int(rows[at][np.isneginf(total).argmax()]))
+                    raise impossible(int(rows[at][np.isneginf(total).argmax()]))
                 yield rows[at], query, chosen
 
     def families(
@@ -200,6 +200,16 @@ class Inference:
 
             for at, answer in self._runs(query, part, "numbers", own):
                 yield rows[at], part.rows(at), query, answer
+
+    def alike(self, evidence: Evidence, targets: tuple[int, ...]) -> Iterator[tuple[Integers, Evidence, Query]]:
+        """The rows of each pattern of what is observed, and their query about the targets that it leaves open."""
+        _, which = np.unique(evidence.observed, axis=0, return_inverse=True)
+        for kind in range(int(which.max()) + 1):
+            rows = np.flatnonzero(which.ravel() == kind)
+            part = evidence.rows(rows)
+            goals = tuple(i for i in targets if not part.observed[0, i])
+            if goals:
+                yield rows, part, self._query(part, goals, seen_only=True)
 
     # ------------------------------------------------------------------------------------------------------- groups
 
@@ -306,7 +316,7 @@ class Inference:
         maximised: frozenset[int],
         space: Workspace,
     ) -> Any:
-        weights, lows, scales = _weights(query, part)
+        weights, lows, scales = weights_of(query, part)
         floors = [factor.floor + (0.0 if factor.weighed is None else lows[factor.weighed]) for factor in query.factors]
         factors = [factor.numbers(part.states, weights) for factor in query.factors]
         if algebra == "numbers":
@@ -337,7 +347,7 @@ class Inference:
         return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
 
 
-def _weights(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int, float], Array]:
+def weights_of(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int, float], Array]:
     """The weights (states, rows) of weighed entries, the logs of their least positive numbers, what was divided out."""
     weights: dict[int, Array] = {}
     floors: dict[int, float] = {}
@@ -362,5 +372,5 @@ def _weights(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int, 
     return weights, floors, scales
 
 
-def _impossible(row: int) -> DataError:
+def impossible(row: int) -> DataError:
     return DataError(f"Row {row} of the evidence has probability zero: nothing can be said or drawn under it.")

@@ -180,7 +180,7 @@ class DiscreteNetwork(nn.Module):
 
     def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
         """For each target the probabilities (B, states) of its states."""
-        found = self.inference.posterior(self._asked(question, targets), targets)
+        found = self.inference.posterior(self.asked(question, targets), targets)
         return [
             torch.from_numpy(part[:, : self.inference.parameters.seen(i)])
             for i, part in zip(targets, found, strict=True)
@@ -188,19 +188,19 @@ class DiscreteNetwork(nn.Module):
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
-        evidence = self._asked(question, targets)
+        evidence = self.asked(question, targets)
         states, logs = self.inference.most_probable(evidence, targets)
         return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs - self.inference.log_prob(evidence))
 
-    def _asked(self, question: Question, targets: Sequence[int]) -> Evidence:
+    def asked(self, question: Question, targets: Sequence[int]) -> Evidence:
         """The evidence; DataError where it observes a target in a state that no training record had."""
         evidence = self.evidence(question)
         for i in targets:
             odd = evidence.observed[:, i] & (evidence.states[:, i] >= self.inference.parameters.seen(i))
             if odd.any():
                 raise DataError(
-                    f"Row {int(odd.argmax())} observes {self.event.all[i].name} in a state that no training record had, "
-                    "which is none of the states that answers are about: leave the column out of the targets."
+                    f"Row {int(odd.argmax())} observes {self.event.all[i].name} in a state that no training record "
+                    "had, which is none of the states that answers are about: leave the column out of the targets."
                 )
         return evidence
 
