@@ -40,13 +40,20 @@ class Order:
     total: int
 
 
-def best_order(scopes: Sequence[Scope], sizes: Mapping[int, int], last: Collection[int] = (), uses: int = 1) -> Order:
+def best_order(
+    scopes: Sequence[Scope],
+    sizes: Mapping[int, int],
+    last: Collection[int] = (),
+    uses: int = 1,
+    tries: int = TRIES,
+) -> Order:
     """The best order found over all variables of the scopes; those in `last` come after all others.
 
-    `uses` is for how many rows it will serve: where they are many, or tables large, more orders are tried.
+    `uses` is for how many rows it will serve: where they are many, or tables large, more orders are tried, at most
+    `tries`.
     """
     best: Order | None = None
-    for attempt in range(TRIES):
+    for attempt in range(tries):
         rule = ("weight", "fill", "weighted fill")[attempt % 3]
         found = _greedy(scopes, sizes, frozenset(last), rule, random.Random(attempt) if attempt >= 3 else None)
         if best is None or found.total < best.total:

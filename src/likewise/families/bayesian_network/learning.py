@@ -280,7 +280,7 @@ def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> li
         above = {p for family in parents for p in family}
         sizes = {i: columns[i].groups if i in above else 1 for i in range(len(parents))}
         scopes = [(*family, i) for i, family in enumerate(parents)]
-        if best_order(scopes, sizes).peak > max_states:
+        if best_order(scopes, sizes, tries=2).peak > max_states:
             parents[child].pop()
     return parents
 

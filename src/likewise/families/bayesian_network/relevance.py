@@ -15,9 +15,8 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import torch
 
-from likewise.families.bayesian_network.contraction import Array, Contraction, Integers, contraction
+from likewise.families.bayesian_network.contraction import Array, Bools, Contraction, Integers, contraction
 from likewise.families.bayesian_network.elimination import Order, Scope, best_order
 from likewise.families.bayesian_network.partitions import Partition, Table, Tree
 
@@ -148,9 +147,10 @@ class Fixed:
     wide: bool = False
     weighed: int | None = None
 
-    @cached_property
+    @property
     def floor(self) -> float:
-        return _floor(self.array)
+        """That of the conditional distribution; else it holds zeros and ones."""
+        return 0.0 if self.source is None else self.source.floor
 
     def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
         return self.array
@@ -208,18 +208,20 @@ class Cells:
         return cell, known
 
     def _routed(self, tree: Tree, states: Integers) -> Integers:
-        shape = [len(part) for part in self.members]
-        grid: Integers = np.zeros((1, 0), dtype=np.int64)
-        if self.free:
-            grid = np.stack(np.meshgrid(*self.members, indexing="ij"), -1).reshape(-1, len(self.free))
+        """As `at`: a cell of a tree is a box, the product of a set of states of each parent."""
         rows = len(states) if self.wide else 1
-        width = max([*tree.parents, 0]) + 1
-        joint = np.zeros((len(grid), rows, width), dtype=np.int64)
-        if self.wide:
-            joint[:] = states[:, :width]
-        joint[:, :, list(self.free)] = grid[:, None, :]
-        cell: Integers = tree.route(torch.from_numpy(joint.reshape(-1, width))).numpy()
-        return cell.reshape(*shape, rows)
+        found: Integers = np.zeros((*(len(part) for part in self.members), rows), dtype=np.int64)
+        for cell in range(tree.cells):
+            reached: Bools = np.ones(rows, dtype=bool)
+            sides: list[Bools] = [reached] * len(self.free)
+            for parent, mask in zip(tree.parents, tree.masks, strict=True):
+                if parent in self.free:
+                    axis = self.free.index(parent)
+                    sides[axis] = mask[cell, self.members[axis]]
+                else:
+                    reached = reached & mask[cell, states[:, parent]]
+            found[np.ix_(*sides, reached)] = cell
+        return found
 
 
 @dataclass(frozen=True, eq=False)
