@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from likewise.families.bayesian_network.contraction import SAFE, Array, Integers
+from likewise.families.bayesian_network.contraction import Array, Integers
+from likewise.families.bayesian_network.parameters import Parameters
 from likewise.families.bayesian_network.partitions import Table
-from likewise.families.bayesian_network.relevance import Parameters
+from likewise.families.bayesian_network.passes import SAFE
 
 MOST = 1 << 10
 """Joint states that are enumerated."""

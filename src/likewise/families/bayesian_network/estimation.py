@@ -16,18 +16,13 @@ import numpy as np
 import torch
 
 from likewise.errors import DataError
-from likewise.families.bayesian_network.contraction import Array, Integers, Pass, factor_marginals
+from likewise.families.bayesian_network.contraction import Array, Integers
+from likewise.families.bayesian_network.factors import Cells, Child, Fixed, Likelihood, Reach
 from likewise.families.bayesian_network.inference import Evidence, Inference
 from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.relevance import (
-    Cells,
-    Child,
-    Fixed,
-    Likelihood,
-    Parameters,
-    Query,
-    Reach,
-)
+from likewise.families.bayesian_network.parameters import Parameters
+from likewise.families.bayesian_network.passes import Pass, factor_marginals
+from likewise.families.bayesian_network.relevance import Query
 
 PriorName = Literal["none", "dirichlet", "bdeu"]
 

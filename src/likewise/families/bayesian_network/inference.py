@@ -16,22 +16,12 @@ import numpy as np
 import torch
 
 from likewise.errors import DataError, NotSupported
-from likewise.families.bayesian_network.contraction import (
-    Algebra,
-    Array,
-    Bools,
-    Integers,
-    Pass,
-    Workspace,
-    drawn,
-    inward,
-    likeliest,
-    outward,
-    trace,
-)
+from likewise.families.bayesian_network.contraction import Array, Bools, Integers
 from likewise.families.bayesian_network.enumeration import enumerable, marginals
+from likewise.families.bayesian_network.parameters import Parameters
+from likewise.families.bayesian_network.passes import Algebra, Pass, Workspace, drawn, inward, likeliest, outward, trace
 from likewise.families.bayesian_network.planning import Prices, groups
-from likewise.families.bayesian_network.relevance import Parameters, Query, query_of
+from likewise.families.bayesian_network.relevance import Query, query_of
 
 BLOCK = 1 << 24
 """Bytes of tables that a block of rows works on: about what stays near the processor."""
