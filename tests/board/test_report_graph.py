@@ -142,12 +142,12 @@ def test_bars_are_as_long_as_states_are_probable():
 
 
 def test_many_states_are_summed_up():
-    group = groups(tree_of(large(DETAILED, 40)), "node")[0]
-    texts = [text.text for text in group.findall("text")]
-    assert texts[1:] == [
-        *("state 0", "30%", "state 1", "20%", "state 2", "20%", "state 3", "10%"),
-        *("4 more", "20%"),
-    ]
+    shares = (0.02, 0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.02, 0.01)
+    states = tuple(f"state {state}" for state in range(10))
+    network = replace(SPRINKLER, states=(states, *SPRINKLER.states[1:]), marginals=(shares, *SPRINKLER.marginals[1:]))
+    texts = [text.text for text in groups(tree_of(network), "node")[0].findall("text")]
+    assert texts[1::2] == [*states[1:8], "3 more"]
+    assert texts[2::2] == ["30%", "20%", "15%", "10%", "10%", "5%", "5%", "5%"]
 
 
 def test_names_cannot_break_the_page():
@@ -180,6 +180,15 @@ def test_a_network_without_edges_has_cards_alone():
     assert page.count('class="node') == 4
     assert "<details>" not in page
     assert 'class="legend"' not in page
+
+
+def test_a_network_that_does_not_answer_has_names_and_edges_alone():
+    section = graph_section(replace(SPRINKLER, strengths=None, states=((),) * 4, marginals=((),) * 4), "model", 0)
+    assert section.words == "4 nodes and 4 edges."
+    tree = ElementTree.fromstring(section.drawing)
+    assert len(groups(tree, "node")) == len(groups(tree, "edge")) == 4
+    assert groups(tree, "edge")[0].find("title").text == "cloudy → sprinkler"
+    assert "bits" not in section.drawing
 
 
 def test_colours_are_those_of_the_style_sheet():

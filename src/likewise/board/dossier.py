@@ -15,6 +15,7 @@ import numpy as np
 import likewise
 from likewise.board.division import Division
 from likewise.board.latents import latents_of
+from likewise.board.networks import network_of
 from likewise.board.ranking import RULE
 from likewise.board.report.data import Curve, ModelReport, ReportData, Suspect
 from likewise.board.results import REFERENCE
@@ -89,6 +90,7 @@ def _report(row: Mapping[str, Any], outcome: Outcome, division: Division, seed: 
         curve=Curve.of(result.training),
         settings=result.settings,
         latents=latents_of(outcome.model, division.held_out, seed),
+        network=network_of(outcome.model),
     )
 
 

@@ -172,19 +172,29 @@ def value_of_information(model: Generative, target: str, asked: Question, names:
     wanted = [k for k in entries(model, names) if k != i and k not in known]
     found = []
     if wanted:
-        chances = posterior(model, asked, wanted)
-        now = posterior(model, asked, [i])[0][0]
-        for k, chance in zip(wanted, chances, strict=True):
-            at = np.flatnonzero(chance[0] > 0)
-            each = torch.eye(chance.shape[1], dtype=torch.float64)[torch.from_numpy(at)]
-            rows = asked.evidence.rows(torch.zeros(len(at), dtype=torch.int64))
-            soft = {j: part.expand(len(at), -1) if j != k else part for j, part in asked.likelihoods.items()}
-            soft[k] = each * soft[k] if k in soft else each
-            then = posterior(model, Question(rows, soft, asked.set_from_outside), [i])[0]
-            found.append(float(chance[0, at] @ _bits(then, now)))
+        now = dict(zip([i, *wanted], posterior(model, asked, [i, *wanted]), strict=True))
+        found = [float(dependence(model, asked, k, [i], now)[0]) for k in wanted]
     names_ = [columns(model)[k] for k in wanted]
     told = pd.DataFrame({"bits": found}, index=pd.Index(names_, name="column", dtype=object))
     return told.sort_values("bits", ascending=False, kind="stable")
+
+
+def dependence(
+    model: Generative, asked: Question, entry: int, others: Sequence[int], now: Mapping[int, Array]
+) -> Array:
+    """The mutual information of an entry with each of the others given one row of evidence, in bits.
+
+    sum_s p(s) KL(p(other | s) || p(other)) over the states s of the entry: how many bits it tells about the other, on
+    average over what it may be. `now` has the distributions (1, states) of all of them under the evidence.
+    """
+    chance = now[entry][0]
+    at = np.flatnonzero(chance > 0)
+    each = torch.eye(len(chance), dtype=torch.float64)[torch.from_numpy(at)]
+    rows = asked.evidence.rows(torch.zeros(len(at), dtype=torch.int64))
+    soft = {k: part.expand(len(at), -1) for k, part in asked.likelihoods.items()}
+    soft[entry] = each * soft[entry] if entry in soft else each
+    then = posterior(model, Question(rows, soft, asked.set_from_outside), others)
+    return np.array([chance[at] @ _bits(part, now[k][0]) for k, part in zip(others, then, strict=True)])
 
 
 def explanation(model: Generative, target: str, asked: Question) -> pd.DataFrame:

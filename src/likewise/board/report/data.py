@@ -129,19 +129,28 @@ class NetworkDrawing:
         Of the nodes.
     edges : tuple of (parent, child)
         Places among the nodes; none of them go round.
-    strengths : tuple of float
-        Of each edge, in bits: how much the child learns from the parent, given its other parents.
+    strengths : tuple of float or None
+        Of each edge, the bits that the parent tells about the child: their mutual information. None where the network
+        does not answer.
     states : tuple of tuple of str
-        Labels of each node's states, in their order.
+        Labels of each node's states, in their order; none where the network does not answer.
     marginals : tuple of tuple of float
         Their probabilities.
     """
 
     names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
-    strengths: tuple[float, ...]
+    strengths: tuple[float, ...] | None
     states: tuple[tuple[str, ...], ...]
     marginals: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The drawing of a model's graph, and what is to be said of what is not drawn."""
+
+    drawing: NetworkDrawing | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +178,8 @@ class ModelReport:
         The parameters it was fitted with.
     latents : Latents or None
         None where the model has none.
+    network : Network or None
+        None where the model is no Bayesian network.
     """
 
     row: Row
@@ -181,6 +192,7 @@ class ModelReport:
     curve: Curve | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     latents: Latents | None = None
+    network: Network | None = None
 
     @property
     def name(self) -> str:

@@ -1,11 +1,11 @@
-"""A Bayesian network as a graph of cards: what each node is by itself, and how much it learns from each parent."""
+"""A Bayesian network as a graph of cards: what each node is by itself, and how much its parents tell about it."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from markupsafe import Markup, escape
@@ -23,7 +23,7 @@ ROOM = 1120.0
 DETAILED = 30
 """Up to how many nodes have cards with a bar for each state."""
 
-BARS = 5
+BARS = 8
 """States of a node that have a bar of their own."""
 
 FAINTEST = 0.25
@@ -56,26 +56,27 @@ class Graph:
     words : str
         The finding.
     drawing : Markup
+        Empty where there is none.
     legend : sequence of Stroke
     edges : sequence of (parent, child, bits)
-        The strongest first.
+        The strongest first; none where strengths are not known.
     """
 
     model: str
     colour: int
     words: str
-    drawing: Markup
-    legend: Sequence[Stroke]
-    edges: Sequence[tuple[str, str, str]]
+    drawing: Markup = field(default_factory=Markup)
+    legend: Sequence[Stroke] = ()
+    edges: Sequence[tuple[str, str, str]] = ()
 
 
 def graph_section(network: NetworkDrawing, model: str, index: int) -> Graph:
     """What the page shows of the network of the model at this place of the leaderboard, see `networks.html`."""
-    order = sorted(range(len(network.edges)), key=lambda e: -network.strengths[e])
     edges = []
-    for e in order:
-        parent, child = (network.names[node] for node in network.edges[e])
-        edges.append((parent, child, number(network.strengths[e])))
+    if network.strengths is not None:
+        for e in reversed(_from_the_weakest(network)):
+            parent, child = (network.names[node] for node in network.edges[e])
+            edges.append((parent, child, number(network.strengths[e])))
     drawing = graph(network, f"network-{index}", model, index)
     return Graph(model, index, finding(network), drawing, _legend(network), edges)
 
@@ -84,9 +85,8 @@ def finding(network: NetworkDrawing) -> str:
     """The size of a network and its strongest edge, in a sentence or two."""
     size, edges = len(network.names), len(network.edges)
     words = f"{size} {'node' if size == 1 else 'nodes'} and {edges or 'no'} {'edge' if edges == 1 else 'edges'}."
-    if edges:
-        best = max(range(edges), key=network.strengths.__getitem__)
-        words += f" The strongest is {_edge(network, best)}."
+    if edges and network.strengths is not None:
+        words += f" The strongest is {_edge(network, _from_the_weakest(network)[-1])}."
     return words
 
 
@@ -104,8 +104,8 @@ def graph(network: NetworkDrawing, name: str, model: str, index: int) -> Markup:
     ports = _ports(network.edges, drawn.routes, wide)
     scale = _scale(network)
     body = []
-    for e in sorted(range(len(network.edges)), key=network.strengths.__getitem__):
-        stroke = _stroke(network.strengths[e], scale)
+    for e in _from_the_weakest(network):
+        stroke = _UNKNOWN if network.strengths is None else _stroke(network.strengths[e], scale)
         parent, child = network.edges[e]
         route = (*drawn.routes[e][:-1], (drawn.routes[e][-1][0] + ports[e], drawn.routes[e][-1][1]))
         line, head = _line(route, stroke.width)
@@ -131,8 +131,8 @@ def graph(network: NetworkDrawing, name: str, model: str, index: int) -> Markup:
 
 # --------------------------------------------------------------------------------------------------------------- cards
 
-_WIDE, _COMPACT, _BOLD = 156.0, 116.0, 1.06
-_LABEL, _LABELS, _SHARE, _ROW = 8.0, 58.0, 148.0, 13.0
+_WIDE, _COMPACT, _BOLD = 196.0, 116.0, 1.06
+_LABEL, _LABELS, _SHARE, _ROW = 8.0, 98.0, 188.0, 13.0
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,12 @@ def _told(network: NetworkDrawing, node: int) -> str:
 def _edge(network: NetworkDrawing, e: int) -> str:
     """An edge in words."""
     parent, child = (network.names[node] for node in network.edges[e])
-    return f"{parent} → {child}: {_bits(network.strengths[e])}"
+    return f"{parent} → {child}" + ("" if network.strengths is None else f": {_bits(network.strengths[e])}")
+
+
+def _from_the_weakest(network: NetworkDrawing) -> list[int]:
+    """The edges, the strongest last; as they are where strengths are not known."""
+    return sorted(range(len(network.edges)), key=lambda e: 0.0 if network.strengths is None else network.strengths[e])
 
 
 def _bits(strength: float) -> str:
@@ -242,7 +247,10 @@ def _bits(strength: float) -> str:
 
 def _scale(network: NetworkDrawing) -> float:
     """The strength that is drawn widest."""
-    return max([FAINTEST, *network.strengths])
+    return max([FAINTEST, *(network.strengths or ())])
+
+
+_UNKNOWN = Stroke("", 1.6, 0.7)
 
 
 def _stroke(strength: float, scale: float) -> Stroke:
@@ -254,7 +262,7 @@ def _stroke(strength: float, scale: float) -> Stroke:
 def _legend(network: NetworkDrawing) -> list[Stroke]:
     """Three round strengths over the scale."""
     scale = _scale(network)
-    return [_stroke(_round(scale / part), scale) for part in (40, 6, 1)] if network.edges else []
+    return [_stroke(_round(scale / part), scale) for part in (40, 6, 1)] if network.strengths else []
 
 
 def _round(strength: float) -> float:

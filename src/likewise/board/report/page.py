@@ -65,6 +65,7 @@ def render(data: ReportData) -> str:
         pairs=sections.pairs(data, real),
         pairings={report.name: sections.pairings(report) for report in data.models},
         curves=sections.curves(data),
+        networks=sections.networks(data),
         latents=sections.latent_spaces(data),
         likelihoods=groups,
         without_likelihood=without,

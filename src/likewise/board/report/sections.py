@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from likewise.board.report.curves import learning
 from likewise.board.report.data import ModelReport, ReportData, Suspect
 from likewise.board.report.dependence import associations
 from likewise.board.report.drawing import INK, model_colour
+from likewise.board.report.graph import Graph, graph_section
 from likewise.board.report.latents import PROBES, effects_table, latent_map, probe_panel, rows_of
 from likewise.board.report.marginals import category_panel, numeric_panel
 from likewise.board.report.measures import DASH, HEADLINE, Cell, Measure, Notes, cell, plain, shown, value_of
@@ -287,6 +288,21 @@ def latent_spaces(data: ReportData) -> list[LatentSpace]:
             drawing = probe_panel(best, f"latent-probes-{index}", name, colour)
             figures.append(Figure(drawing, "What linear models read", None))
         found.append(LatentSpace(name, index, finding(told), figures))
+    return found
+
+
+def networks(data: ReportData) -> list[Graph]:
+    """The graph of each Bayesian network, or why it is not drawn."""
+    found = []
+    for index, report in enumerate(data.models):
+        network = report.network
+        if network is None:
+            continue
+        if network.drawing is None:
+            found.append(Graph(report.name, index, network.reason))
+            continue
+        graph = graph_section(network.drawing, report.name, index)
+        found.append(replace(graph, words=f"{graph.words} {network.reason}".strip()))
     return found
 
 

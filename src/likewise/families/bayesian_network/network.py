@@ -159,12 +159,17 @@ class DiscreteNetwork(nn.Module):
             logs = np.zeros((len(batch), self.nodes.sizes[i]))
             logs[rows] = self.nodes.log_evidence(batch.rows(torch.from_numpy(rows)), i).cpu().numpy()
             weights[i] = logs
+        states, observed = self.nodes.states(batch).cpu().numpy(), status == Status.OBSERVED
         for i, likelihood in question.likelihoods.items():
+            agrees = likelihood.double().cpu().numpy()
+            if i not in weights and ((agrees > 0).sum(1) == 1).all():
+                # Only one state is left: it is as good as observed, and inference need not sum over it.
+                states[:, i], observed[:, i] = agrees.argmax(1), True
+                continue
             logs = weights.setdefault(i, np.zeros((len(batch), self.nodes.sizes[i])))
             with np.errstate(divide="ignore"):
-                logs[:, : likelihood.shape[1]] += np.log(likelihood.double().cpu().numpy())
-        states = self.nodes.states(batch).cpu().numpy()
-        return Evidence(states, status == Status.OBSERVED, weights, frozenset(question.set_from_outside))
+                logs[:, : agrees.shape[1]] += np.log(agrees)
+        return Evidence(states, observed, weights, frozenset(question.set_from_outside))
 
     def log_prob_states(self, states: Tensor) -> Tensor:
         """Exact log-probabilities (B,) of joint states (B, E)."""
