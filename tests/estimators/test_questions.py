@@ -246,6 +246,19 @@ def test_messages_are_exact_on_trees_and_near_elsewhere(model, tmp_path):
         model.posterior({}, method="guess")
 
 
+def test_what_is_too_wide_is_refused_unless_an_approximation_is_named(tmp_path):
+    (tmp_path / "sprinkler.bif").write_text(SPRINKLER)
+    model, small = (lw.BayesianNetwork.read(tmp_path / "sprinkler.bif", max_memory=size) for size in (1 << 30, 80))
+    for ask in (lambda: small.posterior({}), lambda: small.query("rain"), lambda: small.most_probable({})):
+        with pytest.raises(NotSupported, match=r"of \d+ states.* max_memory"):
+            ask()
+    exact = model.posterior({"grass": "damp", "sprinkler": "on"}, "rain")["rain"]
+    for method in ("likelihood_weighting", "loopy"):
+        given = {"grass": "damp", "sprinkler": "on"}
+        found = small.posterior(given, "rain", method=method, draws=40_000, random_state=0)["rain"]
+        np.testing.assert_allclose(found, exact, atol=0.02)
+
+
 # ------------------------------------------------------------------------------------------------------ learned models
 
 

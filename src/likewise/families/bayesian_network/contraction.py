@@ -80,11 +80,9 @@ class Contraction:
         return kept[0] + spare * widest[0], kept[1] + (spare * widest[1] if not any(self.wide) else 0)
 
     @cached_property
-    def work(self) -> int:
-        """The multiplications per row of one pass."""
-        return sum(
-            math.prod(self.sizes[name] for name in self.joint(step)) for step in self.steps if self.wide[step.out]
-        )
+    def widest(self) -> int:
+        """The terms of the largest sum, which only sums of logs hold at once."""
+        return max((math.prod(self.sizes[name] for name in self.joint(step)) for step in self.steps), default=1)
 
     def _states(self, slot: int) -> int:
         return math.prod(self.sizes[name] for name in self.scopes[slot])

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from likewise.errors import DataError, NotSupported
+from likewise.errors import DataError
 from likewise.families.bayesian_network.contraction import Array, Bools, Integers
 from likewise.families.bayesian_network.enumeration import enumerable, marginals
 from likewise.families.bayesian_network.parameters import Parameters
 from likewise.families.bayesian_network.passes import Algebra, Pass, Workspace, drawn, inward, likeliest, outward, trace
 from likewise.families.bayesian_network.planning import Prices, groups
-from likewise.families.bayesian_network.relevance import Query, query_of
+from likewise.families.bayesian_network.relevance import Query, query_of, too_wide
 
 BLOCK = 1 << 24
 """Bytes of tables that a block of rows works on: about what stays near the processor."""
 
 KEPT = 512
-"""Plans that are remembered."""
+"""Plans that are remembered, as long as their tables take no more than an eighth of the memory."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Inference:
         self.parameters, self.names, self.max_memory = parameters, names, max_memory
         self._prices: Prices | None = None
         self._queries: dict[Any, Query] = {}
+        self._kept = 0
 
     @property
     def prices(self) -> Prices:
@@ -192,14 +193,17 @@ class Inference:
                 yield rows[at], part.rows(at), query, answer
 
     def alike(self, evidence: Evidence, targets: tuple[int, ...]) -> Iterator[tuple[Integers, Evidence, Query]]:
-        """The rows of each pattern of what is observed, and their query about the targets that it leaves open."""
+        """The rows of each pattern of what is observed, and their query about the targets that it leaves open.
+
+        For its factors: it may be too wide to be answered exactly.
+        """
         _, which = np.unique(evidence.observed, axis=0, return_inverse=True)
         for kind in range(int(which.max()) + 1):
             rows = np.flatnonzero(which.ravel() == kind)
             part = evidence.rows(rows)
             goals = tuple(i for i in targets if not part.observed[0, i])
             if goals:
-                yield rows, part, self._query(part, goals, seen_only=True)
+                yield rows, part, self._query(part, goals, seen_only=True, most=1 << 62)
 
     # ------------------------------------------------------------------------------------------------------- groups
 
@@ -225,6 +229,7 @@ class Inference:
         apart: tuple[int, ...] = (),
         lumped: bool = True,
         last: tuple[int, ...] = (),
+        most: int | None = None,
     ) -> Query:
         """The plan for a group; plans are remembered."""
         if asked is None:
@@ -242,10 +247,11 @@ class Inference:
             for i in np.flatnonzero(weighted).tolist()
             if seen_only and (part.observed[:, i] & (part.states[:, i] == unseen[i])).any()
         )
-        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, lumped, last, part.cut)
+        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, lumped, last, most, part.cut)
         if key not in self._queries:
-            if len(self._queries) >= KEPT:
+            if len(self._queries) >= KEPT or 8 * self._kept > self.max_memory // 8:
                 self._queries.clear()
+                self._kept = 0
             observed, weighed = np.flatnonzero(every).tolist(), np.flatnonzero(weighted).tolist()
             found = query_of(
                 self.parameters,
@@ -259,8 +265,10 @@ class Inference:
                 cut=part.cut,
                 last=last,
                 uses=len(part),
+                most=self.max_memory // 8 if most is None else most,
             )
             self._queries[key] = found
+            self._kept += found.kept
         return self._queries[key]
 
     # --------------------------------------------------------------------------------------------------------- runs
@@ -275,7 +283,7 @@ class Inference:
         threads: int | None = None,
     ) -> Iterator[tuple[slice, Any]]:
         """What `read` makes of the passes over blocks of rows."""
-        size = self._block(query, len(part))
+        size = self._block(query, len(part), algebra)
         slices = [slice(start, min(start + size, len(part))) for start in range(0, len(part), size)]
         workers = min(len(slices), torch.get_num_threads() if threads is None else threads)
 
@@ -322,17 +330,14 @@ class Inference:
         found.log_total += scales
         return read(found, at)
 
-    def _block(self, query: Query, rows: int) -> int:
+    def _block(self, query: Query, rows: int, algebra: Algebra) -> int:
         """How many rows are worked on at once; NotSupported where not even one fits the memory."""
         wide, narrow = query.plan.held
+        if algebra == "logs":
+            wide += 2 * query.plan.widest
         room = self.max_memory - 8 * narrow
         if room < 8 * wide:
-            needs, has = 8 * (wide + narrow) / 2**30, self.max_memory / 2**30
-            raise NotSupported(
-                f"Exact inference here needs tables of {wide + narrow:.3g} numbers ({needs:.3g} GiB), the largest "
-                f"of {query.order.peak:.3g} states, more than max_memory allows ({has:.3g} GiB): observe more "
-                "columns, fit with a smaller max_parents or with structure='chow_liu', or raise max_memory."
-            )
+            raise too_wide(wide + narrow, query.order.peak, self.max_memory // 8)
         most = room // (8 * wide * (torch.get_num_threads() if room // (8 * wide) > 1 else 1))
         return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
 

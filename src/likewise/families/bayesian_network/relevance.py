@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from likewise.errors import NotSupported
 from likewise.families.bayesian_network.contraction import Array, Contraction, Integers, contraction
 from likewise.families.bayesian_network.elimination import Order, Scope, best_order
 from likewise.families.bayesian_network.factors import Cells, Child, Factor, Fixed, Likelihood, Reach, Weights
@@ -62,6 +63,11 @@ class Query:
     order: Order
     unseen_too: frozenset[int]
 
+    @property
+    def kept(self) -> int:
+        """The numbers that remembering the query keeps."""
+        return sum(factor.array.size for factor in self.factors if isinstance(factor, Fixed))
+
     def settled_logs(self, parameters: Parameters, states: Integers) -> Array:
         """The log-probability (B,) of what needs no summing."""
         total: Array = np.zeros(len(states))
@@ -70,6 +76,16 @@ class Query:
                 cell = Cells(parameters.partitions[i], (), ()).at(states)
                 total += np.log(parameters.tables[i][states[:, i], cell])
         return total
+
+
+def too_wide(numbers: int, peak: int, most: int) -> NotSupported:
+    """What is said of a question that needs more numbers than there is room for; `peak` is its largest table."""
+    needs, has = 8 * numbers / 2**30, 8 * most / 2**30
+    return NotSupported(
+        f"Exact inference here needs tables of {numbers:.3g} numbers ({needs:.3g} GiB), the largest of {peak:.3g} "
+        f"states, more than max_memory allows ({has:.3g} GiB): observe more columns, raise max_memory, ask for an "
+        "approximation by name (method=...), or fit with a smaller max_parents or with structure='chow_liu'."
+    )
 
 
 def query_of(
@@ -85,6 +101,7 @@ def query_of(
     cut: Collection[int] = (),
     last: Collection[int] = (),
     uses: int = 1,
+    most: int = 1 << 62,
 ) -> Query:
     """Everything about a pattern of evidence that does not depend on the values in it.
 
@@ -107,6 +124,8 @@ def query_of(
         To be eliminated after all others.
     uses : int
         For how many rows the plan will serve.
+    most : int
+        Numbers that there is room for; NotSupported where a single table has more.
     """
     seen, own = frozenset(observed), frozenset(cut)
     goals = frozenset(targets or ()) - seen
@@ -131,6 +150,8 @@ def query_of(
         cells = 0 if isinstance(partition, Table) or not above else partition.cells
         trees.append((i, above if i in seen else (i, *above), cells))
     split, found = _arranged(trees, sizes, len(parameters.sizes), last, uses)
+    if found.peak > most:
+        raise too_wide(found.peak, found.peak, most)
     weighed = tuple(i for i in weighted if i in classes)
     factors = _factors(parameters, trees, split, seen, classes, weighed)
     for i in weighed:
