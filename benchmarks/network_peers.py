@@ -18,6 +18,7 @@ from likewise.exchange import NetworkDescription
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)  # pgmpy imports what it has itself deprecated
+    from pgmpy.estimators import ExpectationMaximization
     from pgmpy.factors.discrete import TabularCPD
     from pgmpy.inference import VariableElimination
     from pgmpy.models import DiscreteBayesianNetwork
@@ -153,6 +154,14 @@ class Agrum:
             learner.useNoPrior()
         return learner.learnParameters(self.network)
 
+    def completed(self, frame: pd.DataFrame) -> Any:
+        """A network of the same graph, from records with blanks, with one added to every count."""
+        learner = gum.BNLearner(frame.fillna("?"), self.network, ["?"])
+        learner.setNumberOfThreads(self.threads)
+        learner.useSmoothingPrior(1)
+        learner.useEM(1e-4)
+        return learner.learnParameters(self.network)
+
     def tables(self, network: Any) -> list[np.ndarray]:
         """The tables of a network in the layout of a description."""
         found = []
@@ -226,6 +235,13 @@ class Pgmpy:
         }
         estimator = DiscreteBayesianEstimator(state_names=labels, prior_type="dirichlet", pseudo_counts=counts)
         return self._graph().fit(frame, estimator=estimator)
+
+    def completed(self, frame: pd.DataFrame) -> Any:
+        """A network of the same graph, from records with blanks."""
+        network = self._graph()
+        for table in ExpectationMaximization(network, frame).get_parameters(show_progress=False, max_iter=20):
+            network.add_cpds(table)
+        return network
 
     def tables(self, network: Any) -> list[np.ndarray]:
         """The tables of a network in the layout of a description."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from likewise.board.report.data import Floats, Network, NetworkDrawing
 from likewise.domains.table.table import CONSTANTS
+from likewise.errors import NotSupported
 from likewise.estimators import questions
 from likewise.estimators.generative import Generative
 from likewise.events import Entry, Real, State, Value
@@ -47,10 +48,9 @@ def network_of(model: Any) -> Network | None:
     try:
         chances = dict(zip(at, questions.posterior(model, nothing, at), strict=True))
         strengths = _strengths(model, nothing, [(at[parent], at[child]) for parent, child in joined], chances)
-    except NotImplementedError as error:  # NotSupported is one.
+    except NotSupported as error:
         without = ((),) * len(names)
-        why = str(error) or "the network does not answer such questions."
-        reason = f"How probable states are, and how much edges tell, is not shown: {why}"
+        reason = f"How probable states are, and how much edges tell, is not shown: {error}"
         return Network(NetworkDrawing(tuple(names), joined, None, without, without), reason)
     states = [drawn_states(model, entry, chances[entry][0]) for entry in at]
     return Network(

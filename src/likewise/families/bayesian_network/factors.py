@@ -165,13 +165,16 @@ class Child:
     wide: bool = True
 
     def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        found = self.apart(states, weights)
+        return found if self.groups is None else _lumped(found, self.groups)
+
+    def apart(self, states: Integers, weights: Mapping[int, Array]) -> Array:
+        """As `numbers`, before states are put into classes."""
         found = self.table.take(self.cells.at(states), axis=1)
-        if self.groups is None:
+        if self.weighed is None:
             return found
-        if self.weighed is not None:
-            own = weights[self.weighed]
-            found = found * own.reshape(len(own), *(1 for _ in self.scope[1:]), -1)
-        return _lumped(found, self.groups)
+        own = weights[self.weighed]
+        return found * own.reshape(len(own), *(1 for _ in self.scope[1:]), -1)
 
 
 @dataclass(frozen=True, eq=False)

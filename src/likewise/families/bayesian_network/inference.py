@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -115,8 +116,18 @@ class Inference:
             if not goals:
                 continue
             query = self._query(part, goals, asked, seen_only=True)
-            for at, found in self._runs(query, part, "numbers", lambda found, at: outward(found)):
-                for i, marginal in found.items():
+
+            def read(found: Pass, at: slice, query: Query = query, part: Evidence = part) -> dict[int, Array]:
+                own = part.rows(at)
+                weights = weights_of(query, own)[0] if query.folded else {}
+                folded = {
+                    number: (i, partial(query.unfolded, number, own.states, weights))
+                    for number, i in query.folded.items()
+                }
+                return outward(found, folded)
+
+            for at, answers in self._runs(query, part, "numbers", read):
+                for i, marginal in answers.items():
                     self._write(out[place[i]], rows[at], marginal)
         return out
 

@@ -15,7 +15,7 @@ which a product could still fall below what a double holds is computed again fro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
 from typing import Literal
@@ -155,22 +155,36 @@ def inward(
     return found
 
 
-def outward(found: Pass) -> dict[int, Array]:
+def outward(found: Pass, folded: Mapping[int, tuple[int, Callable[[], tuple[Array, Integers]]]]) -> dict[int, Array]:
     """The marginals (states, rows or 1) of the targets, each row adding up to 1; NaN where the total is zero.
 
-    The pass is used up: its values are given back to its workspace.
+    `folded` are targets whose states are in classes: the number of a factor -> the target, and what gives that factor
+    before its first axis was summed within classes, as numbers, and the class of each of its states. The pass is used
+    up: its values are given back to its workspace.
     """
     plan, multiply = found.plan, _multiply(found.algebra)
     places: dict[int, list[int]] = {}
     for variable, slot in plan.places.items():
         places.setdefault(slot, []).append(variable)
     out: dict[int, Array] = {}
-    for slot, slope in _derivatives(found, plan.needed(plan.places.values())):
+    for slot, slope in _derivatives(found, plan.needed([*plan.places.values(), *folded])):
+        scope = plan.scopes[slot]
+        names = ascii_letters[1 : len(scope) + 1] + ascii_letters[0]
+
+        def marginal(values: Array, slope: Array, name: str, names: str = names) -> Array:
+            product = multiply(f"{names},{names}->{name}{names[-1]}", [slope, values], Workspace())
+            return _normalised(product, found.algebra, 1)
+
         for variable in places.get(slot, ()):
-            scope = plan.scopes[slot]
-            names = ascii_letters[1 : len(scope) + 1] + ascii_letters[0]
-            formula = f"{names},{names}->{names[scope.index(variable)]}{names[-1]}"
-            out[variable] = _normalised(multiply(formula, [slope, found.values[slot]], Workspace()), found.algebra, 1)
+            out[variable] = marginal(found.values[slot], slope, names[scope.index(variable)])
+        if slot in folded:
+            variable, unfold = folded[slot]
+            values, classes = unfold()
+            if found.algebra == "logs":
+                with np.errstate(divide="ignore"):
+                    values = np.log(values)
+            first = slope.take(classes, axis=0) if slope.shape[0] > 1 else slope
+            out[variable] = marginal(values, first, names[0])
     return out
 
 

@@ -51,6 +51,8 @@ class Query:
     order : Order
     unseen_too : frozenset of int
         Weighed entries whose last state, which was never seen, only rows have that observed it.
+    folded : factor -> entry
+        The factors of targets whose states are in classes: their marginals are read off before that.
     """
 
     observed: frozenset[int]
@@ -62,6 +64,15 @@ class Query:
     plan: Contraction
     order: Order
     unseen_too: frozenset[int]
+    folded: Mapping[int, int]
+
+    def unfolded(self, number: int, states: Integers, weights: Mapping[int, Array]) -> tuple[Array, Integers]:
+        """The factor of a target before its states were put into classes, and their classes."""
+        factor = self.factors[number]
+        own = factor.source if isinstance(factor, Fixed) else factor
+        assert isinstance(own, Child)
+        assert own.groups is not None
+        return own.apart(states, weights), own.groups
 
     @property
     def kept(self) -> int:
@@ -135,7 +146,7 @@ def query_of(
     free = sorted(
         {i for i in needed if i not in seen} | {p for i in needed for p in parameters.parents[i] if p not in seen}
     )
-    whole = goals.union(apart) if lumped else frozenset(free)
+    whole = frozenset(apart) if lumped else frozenset(free)
     counts = {i: parameters.seen(i) if seen_only and i not in unseen_too else parameters.sizes[i] for i in free}
     classes = {i: np.arange(counts[i]) if i in whole else _classes(parameters, i, counts[i], needed) for i in free}
     sizes = {i: int(classes[i].max()) + 1 for i in free}
@@ -157,10 +168,31 @@ def query_of(
     for i in weighed:
         if sizes[i] == counts[i]:
             factors.append(Weights((i,)))
-    plan = contraction([f.scope for f in factors], [f.wide for f in factors], sizes, found.variables, goals)
+    folded = _folded(factors, goals)
+    alone = [i for i in goals if i not in folded.values()]
+    plan = contraction([f.scope for f in factors], [f.wide for f in factors], sizes, found.variables, alone)
     return Query(
-        seen, weighed, frozenset(needed), classes, tuple(settled), tuple(factors), plan, found, frozenset(unseen_too)
+        seen,
+        weighed,
+        frozenset(needed),
+        classes,
+        tuple(settled),
+        tuple(factors),
+        plan,
+        found,
+        frozenset(unseen_too),
+        folded,
     )
+
+
+def _folded(factors: list[Factor], goals: Collection[int]) -> dict[int, int]:
+    """The factors of targets whose states are in classes: number -> target."""
+    found = {}
+    for number, factor in enumerate(factors):
+        own = factor.source if isinstance(factor, Fixed) else factor
+        if isinstance(own, Child) and own.groups is not None and own.node in goals:
+            found[number] = own.node
+    return found
 
 
 def _needed(parameters: Parameters, known: list[int], cut: frozenset[int]) -> set[int]:
