@@ -300,7 +300,7 @@ class Inference:
 
         spaces: SimpleQueue[Workspace] = SimpleQueue()
         for _ in range(workers):
-            spaces.put(Workspace())
+            spaces.put(Workspace(kept=len(slices) > workers))
 
         def run(at: slice) -> Any:
             space = spaces.get()
@@ -349,7 +349,8 @@ class Inference:
         room = self.max_memory - 8 * narrow
         if room < 8 * wide:
             raise too_wide(wide + narrow, query.order.peak, self.max_memory // 8)
-        most = room // (8 * wide * (torch.get_num_threads() if room // (8 * wide) > 1 else 1))
+        # Twice, since what one block has used up is kept for the next.
+        most = room // (16 * wide * torch.get_num_threads())
         return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
 
 

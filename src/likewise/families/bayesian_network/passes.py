@@ -37,9 +37,16 @@ Algebra = Literal["numbers", "logs"]
 
 
 class Workspace:
-    """Memory that passes over blocks of rows use again: fresh memory is slow to come by."""
+    """Memory that passes over blocks of rows use again: fresh memory is slow to come by.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    kept : bool
+        Whether anything is kept; of no use where there is only one block.
+    """
+
+    def __init__(self, kept: bool = False) -> None:
+        self._kept = kept
         self._free: dict[tuple[int, ...], list[Array]] = {}
 
     def take(self, shape: tuple[int, ...]) -> Array:
@@ -49,7 +56,8 @@ class Workspace:
 
     def give(self, array: Array) -> None:
         """Takes an array back that nobody needs any more."""
-        self._free.setdefault(array.shape, []).append(array)
+        if self._kept:
+            self._free.setdefault(array.shape, []).append(array)
 
 
 @dataclass
@@ -214,6 +222,7 @@ def _derivatives(found: Pass, needed: list[bool]) -> Iterator[tuple[int, Array]]
             continue
         slope, low, high = slopes.pop(step.out), lows.pop(step.out), highs.pop(step.out)
         space.give(values[step.out])
+        values[step.out] = NOTHING
         if len(step.parts) == 1:
             # What was summed over comes back as an axis along which the derivative is constant.
             assert step.closes is not None
@@ -301,6 +310,9 @@ def drawn(generator: torch.Generator) -> Callable[[Array, bool], Integers]:
 
 Combine = Callable[[str, Sequence[Array], Workspace], Array]
 """Multiplies arrays and sums, as the formula of `einsum` says."""
+
+NOTHING: Array = np.empty(0)
+"""In place of values that are used up."""
 
 LARGE = 1 << 15
 """Arrays of more numbers are taken from the workspace."""
