@@ -165,16 +165,32 @@ class Child:
     wide: bool = True
 
     def numbers(self, states: Integers, weights: Mapping[int, Array]) -> Array:
-        found = self.apart(states, weights)
-        return found if self.groups is None else _lumped(found, self.groups)
-
-    def apart(self, states: Integers, weights: Mapping[int, Array]) -> Array:
-        """As `numbers`, before states are put into classes."""
-        found = self.table.take(self.cells.at(states), axis=1)
+        cells = self.cells.at(states)
+        if self.groups is None:
+            return self.table.take(cells, axis=1)
         if self.weighed is None:
-            return found
+            return _lumped(self.table, self.groups).take(cells, axis=1)
+        found = self.table.take(cells, axis=1)
         own = weights[self.weighed]
-        return found * own.reshape(len(own), *(1 for _ in self.scope[1:]), -1)
+        return _lumped(found * own.reshape(len(own), *(1 for _ in self.scope[1:]), -1), self.groups)
+
+    def unfolded(self, joint: Array, states: Integers, weights: Mapping[int, Array]) -> Array:
+        """The marginal (states, rows) of the node from the joint one (classes, free parents, ..., rows) of its classes.
+
+        Given its class and the cell, a state depends on nothing else.
+        """
+        assert self.groups is not None
+        classes, rows, cells = len(joint), joint.shape[-1], self.table.shape[1]
+        cell = np.broadcast_to(self.cells.at(states)[None] * rows + np.arange(rows), joint.shape)
+        first = np.arange(classes).reshape(-1, *(1 for _ in joint.shape[1:])) * (cells * rows)
+        by_cell = np.bincount((cell + first).ravel(), joint.ravel(), classes * cells * rows)
+        own = self.table[..., None]
+        if self.weighed is not None:
+            own = own * weights[self.weighed][:, None, :]
+        total = _lumped(own, self.groups)
+        share = own / np.where(total > 0, total, 1.0)[self.groups]
+        found: Array = (by_cell.reshape(classes, cells, rows)[self.groups] * share).sum(1)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

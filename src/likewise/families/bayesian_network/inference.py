@@ -121,7 +121,7 @@ class Inference:
                 own = part.rows(at)
                 weights = weights_of(query, own)[0] if query.folded else {}
                 folded = {
-                    number: (i, partial(query.unfolded, number, own.states, weights))
+                    number: (i, partial(query.unfolded, number, states=own.states, weights=weights))
                     for number, i in query.folded.items()
                 }
                 return outward(found, folded)

@@ -163,12 +163,11 @@ def inward(
     return found
 
 
-def outward(found: Pass, folded: Mapping[int, tuple[int, Callable[[], tuple[Array, Integers]]]]) -> dict[int, Array]:
+def outward(found: Pass, folded: Mapping[int, tuple[int, Callable[[Array], Array]]]) -> dict[int, Array]:
     """The marginals (states, rows or 1) of the targets, each row adding up to 1; NaN where the total is zero.
 
-    `folded` are targets whose states are in classes: the number of a factor -> the target, and what gives that factor
-    before its first axis was summed within classes, as numbers, and the class of each of its states. The pass is used
-    up: its values are given back to its workspace.
+    `folded` are targets whose states are in classes: the number of a factor -> the target, and what makes its marginal
+    of that of the factor. The pass is used up: its values are given back to its workspace.
     """
     plan, multiply = found.plan, _multiply(found.algebra)
     places: dict[int, list[int]] = {}
@@ -177,22 +176,13 @@ def outward(found: Pass, folded: Mapping[int, tuple[int, Callable[[], tuple[Arra
     out: dict[int, Array] = {}
     for slot, slope in _derivatives(found, plan.needed([*plan.places.values(), *folded])):
         scope = plan.scopes[slot]
-        names = ascii_letters[1 : len(scope) + 1] + ascii_letters[0]
-
-        def marginal(values: Array, slope: Array, name: str, names: str = names) -> Array:
-            product = multiply(f"{names},{names}->{name}{names[-1]}", [slope, values], Workspace())
-            return _normalised(product, found.algebra, 1)
-
         for variable in places.get(slot, ()):
-            out[variable] = marginal(found.values[slot], slope, names[scope.index(variable)])
+            names = ascii_letters[1 : len(scope) + 1] + ascii_letters[0]
+            formula = f"{names},{names}->{names[scope.index(variable)]}{names[-1]}"
+            out[variable] = _normalised(multiply(formula, [slope, found.values[slot]], Workspace()), found.algebra, 1)
         if slot in folded:
             variable, unfold = folded[slot]
-            values, classes = unfold()
-            if found.algebra == "logs":
-                with np.errstate(divide="ignore"):
-                    values = np.log(values)
-            first = slope.take(classes, axis=0) if slope.shape[0] > 1 else slope
-            out[variable] = marginal(values, first, names[0])
+            out[variable] = unfold(_joint(found, slot, slope))
     return out
 
 
@@ -204,9 +194,14 @@ def factor_marginals(found: Pass) -> Iterator[tuple[int, Array]]:
     plan = found.plan
     for slot, slope in _derivatives(found, plan.needed(range(plan.given))):
         if slot < plan.given:
-            value = found.values[slot]
-            product = slope * value if found.algebra == "numbers" else slope + value
-            yield slot, _normalised(product, found.algebra, len(plan.scopes[slot]))
+            yield slot, _joint(found, slot, slope)
+
+
+def _joint(found: Pass, slot: int, slope: Array) -> Array:
+    """The joint marginal (states, ..., rows or 1) of the variables of a slot."""
+    value = found.values[slot]
+    product = slope * value if found.algebra == "numbers" else slope + value
+    return _normalised(product, found.algebra, len(found.plan.scopes[slot]))
 
 
 def _derivatives(found: Pass, needed: list[bool]) -> Iterator[tuple[int, Array]]:

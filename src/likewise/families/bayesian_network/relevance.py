@@ -66,13 +66,12 @@ class Query:
     unseen_too: frozenset[int]
     folded: Mapping[int, int]
 
-    def unfolded(self, number: int, states: Integers, weights: Mapping[int, Array]) -> tuple[Array, Integers]:
-        """The factor of a target before its states were put into classes, and their classes."""
+    def unfolded(self, number: int, joint: Array, states: Integers, weights: Mapping[int, Array]) -> Array:
+        """The marginal (states, rows) of a target whose states are in classes, from that of its factor."""
         factor = self.factors[number]
         own = factor.source if isinstance(factor, Fixed) else factor
         assert isinstance(own, Child)
-        assert own.groups is not None
-        return own.apart(states, weights), own.groups
+        return own.unfolded(joint, states, weights)
 
     @property
     def kept(self) -> int:
