@@ -395,14 +395,18 @@ class Batch:
         return Batch(torch.zeros(shape, dtype=torch.int64), zeros, zeros.clone(), torch.ones_like(zeros), status)
 
     @staticmethod
-    def by_columns(event: Event, size: int) -> Batch:
-        """As `unknown`, to be filled column by column: each lies in one piece of memory."""
-        shape = (len(event), size)
-        zeros = torch.zeros(shape if event.value_entries else (len(event), 1), dtype=torch.float64)
+    def by_columns(event: Event, size: int, shares: bool) -> Batch:
+        """As `unknown`, to be filled column by column: each lies in one piece of memory.
+
+        Values take no memory where no entry has one, and widths none where there are no `shares` of codes either.
+        """
+        shape, thin = (len(event), size), (len(event), 1)
+        valued = bool(event.value_entries)
+        zeros = torch.zeros(shape if valued else thin, dtype=torch.float64)
+        width = torch.ones(shape if valued or shares else thin, dtype=torch.float64)
         status = torch.full(shape, int(Status.UNKNOWN), dtype=torch.uint8)
-        width = torch.ones(shape, dtype=torch.float64)
-        values, lower = (part.expand(shape).T for part in (zeros, zeros.clone()))
-        return Batch(torch.zeros(shape, dtype=torch.int64).T, values, lower, width.T, status.T)
+        values, lower, width = (part.expand(shape).T for part in (zeros, zeros.clone(), width))
+        return Batch(torch.zeros(shape, dtype=torch.int64).T, values, lower, width, status.T)
 
     def by_rows(self) -> Batch:
         """The same records, each in one piece of memory, as learners go through them."""

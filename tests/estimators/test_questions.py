@@ -248,7 +248,7 @@ def test_messages_are_exact_on_trees_and_near_elsewhere(model, tmp_path):
 
 def test_what_is_too_wide_is_refused_unless_an_approximation_is_named(tmp_path):
     (tmp_path / "sprinkler.bif").write_text(SPRINKLER)
-    model, small = (lw.BayesianNetwork.read(tmp_path / "sprinkler.bif", max_memory=size) for size in (1 << 30, 80))
+    model, small = (lw.BayesianNetwork.read(tmp_path / "sprinkler.bif", max_memory=size) for size in (1 << 30, 40))
     for ask in (lambda: small.posterior({}), lambda: small.query("rain"), lambda: small.most_probable({})):
         with pytest.raises(NotSupported, match=r"of \d+ states.* max_memory"):
             ask()

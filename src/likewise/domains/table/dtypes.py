@@ -168,7 +168,8 @@ def _read_categories(name: str, series: Any) -> tuple[Vector, Memory]:
         memory |= {"of": of, "family": held.family, "unit": held.unit}
         memory["categories"] = held.scalars()
         levels = tuple(str(c) for c in categories) if held.family == "moment" else tuple(held.scalars())
-    return Vector("label", np.where(codes < 0, 0, codes), codes < 0, levels), memory
+    missing = codes < 0
+    return Vector("label", np.where(missing, 0, codes) if missing.any() else codes, missing, levels), memory
 
 
 def _edge(value: Any) -> float | str:

@@ -226,7 +226,8 @@ class Table(Domain):
         return tuple(facts.name for facts in self.facts)
 
     def _batch(self, vectors: Mapping[str, Vector], size: int, blanks: Blanks) -> Batch:
-        batch = Batch.by_columns(self.event, size)
+        shares = any(facts is not None and bool(facts.pool) for facts in self._entry_facts())
+        batch = Batch.by_columns(self.event, size, shares)
         for i, facts in enumerate(self._entry_facts()):
             if facts is None:
                 self._encode_constants(vectors, batch, i, blanks)

@@ -214,7 +214,7 @@ class Inference:
             part = evidence.rows(rows)
             goals = tuple(i for i in targets if not part.observed[0, i])
             if goals:
-                yield rows, part, self._query(part, goals, seen_only=True, most=1 << 62)
+                yield rows, part, self._query(part, goals, seen_only=True, lumped=False, most=1 << 62)
 
     # ------------------------------------------------------------------------------------------------------- groups
 

@@ -115,6 +115,10 @@ class DiscreteNetwork(nn.Module):
         """To be called when parameters have changed: what was prepared for questions is forgotten."""
         self._inference = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What was prepared for questions is prepared again where a copy is asked.
+        return {**self.__dict__, "_inference": None}
+
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self.changed()
         super()._load_from_state_dict(*args, **kwargs)
