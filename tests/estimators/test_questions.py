@@ -119,6 +119,9 @@ def test_soft_evidence_weighs_states(model):
     close(model.query("rain", {"grass": weights})["probability"], marginal(weighed, "rain"))
     # A state that is not named does not agree at all.
     close(model.query("rain", {"grass": {"damp": 3.0}})["probability"], marginal(cells, "rain", grass="damp"))
+    # What is set from outside stays as it is set.
+    found = model.query("grass", {"rain": {"yes": 1.0}}, do={"rain": "no"})["probability"]
+    close(found, marginal(joint({"rain": "no"}), "grass"))
     found = model.posterior({"grass": weights, "season": "wet"})
     expected = marginal(weighed, "grass", season="wet")
     np.testing.assert_allclose(found["grass"][0], [expected[state] for state in weights], atol=1e-12)

@@ -168,7 +168,9 @@ class DiscreteNetwork(nn.Module):
             agrees = likelihood.double().cpu().numpy()
             if i not in weights and ((agrees > 0).sum(1) == 1).all():
                 # Only one state is left: it is as good as observed, and inference need not sum over it.
-                states[:, i], observed[:, i] = agrees.argmax(1), True
+                states = states.copy()
+                states[:, i] = np.where(observed[:, i], states[:, i], agrees.argmax(1))
+                observed[:, i] = True
                 continue
             logs = weights.setdefault(i, np.zeros((len(batch), self.nodes.sizes[i])))
             with np.errstate(divide="ignore"):
