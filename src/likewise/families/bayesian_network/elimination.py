@@ -45,15 +45,13 @@ def best_order(
     sizes: Mapping[int, int],
     last: Collection[int] = (),
     uses: int = 1,
-    tries: int = TRIES,
 ) -> Order:
     """The best order found over all variables of the scopes; those in `last` come after all others.
 
-    `uses` is for how many rows it will serve: where they are many, or tables large, more orders are tried, at most
-    `tries`.
+    `uses` is for how many rows it will serve: where they are many, or tables large, more orders are tried.
     """
     best: Order | None = None
-    for attempt in range(tries):
+    for attempt in range(TRIES):
         rule = ("weight", "fill", "weighted fill")[attempt % 3]
         found = _greedy(scopes, sizes, frozenset(last), rule, random.Random(attempt) if attempt >= 3 else None)
         if best is None or found.total < best.total:
@@ -62,6 +60,11 @@ def best_order(
             break
     assert best is not None
     return best
+
+
+def least_peak(scopes: Sequence[Scope], sizes: Mapping[int, int]) -> int:
+    """The largest table, in states, of the better of a min-weight and a min-fill order."""
+    return min(_greedy(scopes, sizes, frozenset(), rule, None).peak for rule in ("weight", "fill"))
 
 
 def cliques(scopes: Sequence[Scope], sizes: Mapping[int, int], variables: Sequence[int]) -> list[Scope]:

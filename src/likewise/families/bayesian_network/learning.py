@@ -12,7 +12,7 @@ from torch import Tensor
 
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.binning import bin_values
-from likewise.families.bayesian_network.elimination import best_order
+from likewise.families.bayesian_network.elimination import least_peak
 from likewise.families.bayesian_network.graph import topological_order
 from likewise.families.bayesian_network.growth import Column, column, grow
 from likewise.families.bayesian_network.network import DiscreteNetwork
@@ -280,7 +280,7 @@ def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> li
         above = {p for family in parents for p in family}
         sizes = {i: columns[i].groups if i in above else 1 for i in range(len(parents))}
         scopes = [(*family, i) for i, family in enumerate(parents)]
-        if best_order(scopes, sizes, tries=2).peak > max_states:
+        if least_peak(scopes, sizes) > max_states:
             parents[child].pop()
     return parents
 
