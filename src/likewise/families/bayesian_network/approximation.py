@@ -8,6 +8,7 @@ never guaranteed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from string import ascii_letters
 
@@ -39,9 +40,10 @@ def likelihood_weighting(
     for start in range(0, len(evidence), rows_at_once):
         part = evidence.rows(slice(start, start + rows_at_once))
         states, logs = _weighted(network, part, draws, generator)
-        weights = np.exp(logs - logs.max(1, keepdims=True))
+        top = logs.max(1, keepdims=True)
+        weights = np.exp(logs - np.where(np.isneginf(top), 0.0, top))
         total = weights.sum(1)
-        worth = np.nan_to_num(total**2 / (weights**2).sum(1))
+        worth = total**2 / np.maximum((weights**2).sum(1), 1e-300)
         if (worth < LEAST_WORTH).any():
             row = int(worth.argmin())
             raise NotSupported(
@@ -64,8 +66,9 @@ def _weighted(
     observed = torch.from_numpy(evidence.observed.repeat(draws, 0))
     logs = torch.zeros(len(states), dtype=torch.float64)
     for i in network.order:
-        drawn = network.draw_child(i, states, generator)
-        states[:, i] = torch.where(observed[:, i], states[:, i], drawn)
+        if not evidence.observed[:, i].all():
+            drawn = network.draw_child(i, states, generator)
+            states[:, i] = torch.where(observed[:, i], states[:, i], drawn)
         if i not in evidence.cut and evidence.observed[:, i].any():
             own = network.of(i)
             log = own.table.double()[own.partition.route(states), states[:, i]].log()
@@ -99,43 +102,38 @@ def loopy_propagation(
     return out
 
 
-def _settled(query: Query, part: Evidence, numbers: Integers, iterations: int, tolerance: float) -> dict[int, Array]:
-    """The beliefs (states, B) of every variable once they change by less than the tolerance; `numbers` names rows."""
+def _settled(query: Query, part: Evidence, rows: Integers, iterations: int, tolerance: float) -> dict[int, Array]:
+    """The beliefs (states, B) of every variable once they change by less than the tolerance; `rows` have numbers."""
     weights = weights_of(query, part)[0]
     factors = [factor.numbers(part.states, weights) for factor in query.factors]
     scopes = [factor.scope for factor in query.factors]
-    sizes = query.plan.sizes
-    rows = len(part)
-    messages = {
-        (k, name): np.full((sizes[name], rows), 1 / sizes[name]) for k, scope in enumerate(scopes) for name in scope
-    }
     around: dict[int, list[int]] = {}
     for k, scope in enumerate(scopes):
         for name in scope:
             around.setdefault(name, []).append(k)
-    beliefs = {name: np.full((sizes[name], rows), 1 / sizes[name]) for name in around}
+    flat = {name: np.full((query.plan.sizes[name], len(part)), 1 / query.plan.sizes[name]) for name in around}
+    messages = {(k, name): flat[name] for k, scope in enumerate(scopes) for name in scope}
+    beliefs, changed = flat, math.inf
     for _ in range(iterations):
         for k, scope in enumerate(scopes):
-            incoming = [
-                _normal(_product([messages[j, name] for j in around[name] if j != k], sizes[name], rows))
-                for name in scope
-            ]
             letters = dict(zip(scope, ascii_letters[1:], strict=False))
             own = "".join(letters[name] for name in scope) + "a"
+            incoming = {
+                name: _combined([flat[name], *(messages[j, name] for j in around[name] if j != k)], rows)
+                for name in scope
+            }
             for name in scope:
-                others = [(other, message) for other, message in zip(scope, incoming, strict=True) if other != name]
-                formula = ",".join([own, *(f"{letters[other]}a" for other, _ in others)]) + f"->{letters[name]}a"
-                new = _normal(np.einsum(formula, factors[k], *(message for _, message in others), optimize="greedy"))
-                messages[k, name] = (1 - DAMPING) * new + DAMPING * messages[k, name]
-        changed = 0.0
-        for name, own_factors in around.items():
-            belief = _product([messages[k, name] for k in own_factors], sizes[name], rows)
-            if not belief.any(0).all():
-                # What propagation rules out is out of the question exactly, too.
-                raise impossible(int(numbers[belief.any(0).argmin()]))
-            belief = _normal(belief)
-            changed = max(changed, float(np.abs(belief - beliefs[name]).max()))
-            beliefs[name] = belief
+                others = [other for other in scope if other != name]
+                formula = ",".join([own, *(f"{letters[other]}a" for other in others)]) + f"->{letters[name]}a"
+                sent = np.einsum(formula, factors[k], *(incoming[other] for other in others), optimize="greedy")
+                new = _combined([np.broadcast_to(sent, flat[name].shape)], rows)
+                # What a message rules out stays out.
+                messages[k, name] = np.where(new > 0, (1 - DAMPING) * new + DAMPING * messages[k, name], 0.0)
+        settled = {
+            name: _combined([messages[k, name] for k in own_factors], rows) for name, own_factors in around.items()
+        }
+        changed = max(float(np.abs(belief - beliefs[name]).max()) for name, belief in settled.items())
+        beliefs = settled
         if changed < tolerance:
             return beliefs
     raise NotSupported(
@@ -144,15 +142,16 @@ def _settled(query: Query, part: Evidence, numbers: Integers, iterations: int, t
     )
 
 
-def _product(messages: list[Array], size: int, rows: int) -> Array:
-    total: Array = np.ones((size, rows))
-    for message in messages:
-        total = total * message
-    return total
+def _combined(messages: Sequence[Array], rows: Integers) -> Array:
+    """The product of messages (states, B), adding up to 1 in every row; DataError where it is 0 throughout.
 
-
-def _normal(message: Array) -> Array:
-    """The message with a sum of 1 in every row; uniform where it is 0 everywhere."""
-    total = message.sum(0)
-    found: Array = np.where(total > 0, message / np.where(total > 0, total, 1.0), 1 / len(message))
+    On trees and elsewhere: what propagation rules out is out of the question.
+    """
+    with np.errstate(divide="ignore"):
+        logs = sum((np.log(message) for message in messages[1:]), start=np.log(messages[0]))
+    top = logs.max(0)
+    if np.isneginf(top).any():
+        raise impossible(int(rows[np.isneginf(top).argmax()]))
+    product = np.exp(logs - top)
+    found: Array = product / product.sum(0)
     return found

@@ -75,9 +75,8 @@ class Contraction:
         for slot, wide in enumerate(self.wide):
             kept[not wide] += self._states(slot)
             widest[not wide] = max(widest[not wide], self._states(slot))
-        # Derivatives are as large as what they are of; two are alive at a time, and a product that is read off.
-        spare = 3 if self.places else 1
-        return kept[0] + spare * widest[0], kept[1] + (spare * widest[1] if not any(self.wide) else 0)
+        # Derivatives are as large as what they are of: two are alive at a time, and a product that is read off.
+        return kept[0] + 3 * widest[0], kept[1] + (0 if any(self.wide) else 3 * widest[1])
 
     @cached_property
     def widest(self) -> int:
@@ -88,6 +87,7 @@ class Contraction:
         return math.prod(self.sizes[name] for name in self.scopes[slot])
 
     def joint(self, step: Product) -> Scope:
+        """The variables of the parts of a step."""
         return tuple(dict.fromkeys(name for part in step.parts for name in self.scopes[part]))
 
     @cached_property

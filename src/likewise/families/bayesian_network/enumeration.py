@@ -44,15 +44,13 @@ def marginals(parameters: Parameters, part: Sequence[int], states: Integers) -> 
         own[i] = joint // stride % size
     total: Array | None = None
     for i in _members(parameters, part):
-        inside: Integers | int = 0
-        outside: Integers | int = 0
+        inside, outside = np.zeros_like(joint), np.zeros(1, dtype=np.int64)
         for member, step in parameters.strides[i]:
             if member in own:
                 inside = inside + own[member] * step
             else:
                 outside = outside + states[:, member] * step
-        at = inside[:, None] + outside if isinstance(outside, np.ndarray) else np.asarray(inside)[:, None]  # type: ignore[index]
-        factor = parameters.flat[i].take(at)
+        factor = parameters.flat[i].take(inside[:, None] + outside)
         total = factor if total is None else total * factor
     assert total is not None
     if total.shape[1] < len(states):

@@ -96,14 +96,13 @@ def _set(network: DiscreteNetwork, counts: list[Array], prior: Prior) -> None:
 def _known_counts(network: DiscreteNetwork, evidence: Evidence) -> list[Array]:
     """The counts (states, cells) of each node in the rows that observe it and its parents."""
     found = []
-    whole = bool(evidence.observed.all())
+    states, whole = evidence.states, bool(evidence.observed.all())
     for i, size in enumerate(network.nodes.sizes):
         partition = network.of(i).partition
-        states = evidence.states
-        if not whole:
-            states = states[evidence.observed[:, [i, *partition.parents]].all(1)]
         at = Cells(partition, (), ()).at(states) + states[:, i] * partition.cells
-        counts = np.bincount(np.broadcast_to(at, len(states)), minlength=size * partition.cells)
+        if not whole:
+            at = at[evidence.observed[:, [i, *partition.parents]].all(1)]
+        counts = np.bincount(at, minlength=size * partition.cells)
         found.append(counts.reshape(size, partition.cells).astype(np.float64))
     return found
 

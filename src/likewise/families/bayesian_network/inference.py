@@ -21,7 +21,7 @@ from likewise.families.bayesian_network.contraction import Array, Bools, Integer
 from likewise.families.bayesian_network.enumeration import enumerable, marginals
 from likewise.families.bayesian_network.parameters import Parameters
 from likewise.families.bayesian_network.passes import Algebra, Pass, Workspace, drawn, inward, likeliest, outward, trace
-from likewise.families.bayesian_network.planning import Prices, groups
+from likewise.families.bayesian_network.planning import Prices, groups, rows_alike
 from likewise.families.bayesian_network.relevance import Query, query_of, too_wide
 
 BLOCK = 1 << 24
@@ -87,13 +87,12 @@ class Inference:
 
     # ------------------------------------------------------------------------------------------------------- answers
 
-    def log_prob(self, evidence: Evidence) -> Array:
-        """The log-probability (B,) of the evidence."""
+    def log_prob(self, evidence: Evidence, seen_only: bool = False) -> Array:
+        """The log-probability (B,) of the evidence; with `seen_only`, and of no entry being what was never seen."""
         total: Array = np.zeros(len(evidence))
-        for rows, part in self._parts(evidence):
-            query = self._query(part)
-            found = self._runs(query, part, "numbers", lambda found, at: found.log_total.copy())
-            for at, logs in found:
+        for rows, _, part in self._parts(evidence):
+            query = self._query(part, seen_only=seen_only)
+            for at, logs in self._runs(query, part, "numbers", lambda found, own: found.log_total.copy()):
                 total[rows[at]] = logs + query.settled_logs(self.parameters, part.states[at])
         return total
 
@@ -105,7 +104,8 @@ class Inference:
         for i, k in place.items():
             seen = np.flatnonzero(evidence.observed[:, i])
             out[k][seen, evidence.states[seen, i]] = 1.0
-        for rows, asked, part in self._separate_parts(evidence):
+        separable = not evidence.cut and not evidence.log_weights
+        for rows, asked, part in self._parts(evidence, separable):
             if asked is not None and enumerable(self.parameters, asked):
                 for i, marginal in zip(asked, marginals(self.parameters, asked, part.states), strict=True):
                     if i in place:
@@ -117,8 +117,7 @@ class Inference:
                 continue
             query = self._query(part, goals, asked, seen_only=True)
 
-            def read(found: Pass, at: slice, query: Query = query, part: Evidence = part) -> dict[int, Array]:
-                own = part.rows(at)
+            def read(found: Pass, own: Evidence, query: Query = query) -> dict[int, Array]:
                 weights = weights_of(query, own)[0] if query.folded else {}
                 folded = {
                     number: (i, partial(query.unfolded, number, states=own.states, weights=weights))
@@ -148,15 +147,15 @@ class Inference:
         goals = frozenset(every if targets is None else targets)
         states = np.where(evidence.observed, evidence.states, -1)
         logs: Array = np.zeros(len(evidence))
-        for rows, part in self._parts(evidence):
+        for rows, _, part in self._parts(evidence):
             wanted = tuple(sorted(i for i in goals if not part.observed[:, i].all()))
             summed = len(wanted) < sum(not part.observed[:, i].all() for i in every)
             query = self._query(part, seen_only=True, apart=wanted, last=wanted if summed else ())
             # The cell of a tree follows from the parents: where nothing else is summed, it is maximised with them.
             maximised = frozenset(wanted) if summed else frozenset(query.plan.buckets)
 
-            def best(found: Pass, at: slice, only: frozenset[int] = maximised) -> tuple[dict[int, Integers], Array]:
-                return trace(found, np.arange(found.rows), likeliest, only), found.log_total
+            def best(found: Pass, own: Evidence, only: frozenset[int] = maximised) -> tuple[dict[int, Integers], Array]:
+                return trace(found, np.arange(len(own)), likeliest, only), found.log_total
 
             for at, (chosen, total) in self._runs(query, part, "logs", best, maximised):
                 logs[rows[at]] = total + query.settled_logs(self.parameters, part.states[at])
@@ -174,13 +173,12 @@ class Inference:
 
         States are classes, see `Query.classes`.
         """
-        for rows, part in self._parts(evidence):
+
+        def states(found: Pass, own: Evidence) -> tuple[Array, dict[int, Integers]]:
+            return found.log_total, trace(found, np.arange(len(own)).repeat(draws), drawn(generator))
+
+        for rows, _, part in self._parts(evidence):
             query = self._query(part, seen_only=True)
-
-            def states(found: Pass, at: slice) -> tuple[Array, dict[int, Integers]]:
-                own = np.arange(found.rows).repeat(draws)
-                return found.log_total, trace(found, own, drawn(generator))
-
             for at, (total, chosen) in self._runs(query, part, "numbers", states, threads=1):
                 total = total + query.settled_logs(self.parameters, part.states[at])
                 if np.isneginf(total).any():
@@ -194,13 +192,9 @@ class Inference:
 
         The states of every entry stay apart.
         """
-        for rows, part in self._parts(evidence):
+        for rows, _, part in self._parts(evidence):
             query = self._query(part, seen_only=True, lumped=False)
-
-            def own(found: Pass, at: slice, query: Query = query, part: Evidence = part) -> Any:
-                return read(query, found, part.rows(at))
-
-            for at, answer in self._runs(query, part, "numbers", own):
+            for at, answer in self._runs(query, part, "numbers", partial(read, query)):
                 yield rows[at], part.rows(at), query, answer
 
     def alike(self, evidence: Evidence, targets: tuple[int, ...]) -> Iterator[tuple[Integers, Evidence, Query]]:
@@ -208,26 +202,22 @@ class Inference:
 
         For its factors: it may be too wide to be answered exactly.
         """
-        _, which = np.unique(evidence.observed, axis=0, return_inverse=True)
-        for kind in range(int(which.max()) + 1):
-            rows = np.flatnonzero(which.ravel() == kind)
+        for rows in rows_alike(evidence.observed):
             part = evidence.rows(rows)
             goals = tuple(i for i in targets if not part.observed[0, i])
             if goals:
-                yield rows, part, self._query(part, goals, seen_only=True, lumped=False, most=1 << 62)
+                yield rows, part, self._query(part, goals, seen_only=True, lumped=False, limited=False)
 
     # ------------------------------------------------------------------------------------------------------- groups
 
-    def _parts(self, evidence: Evidence) -> Iterator[tuple[Integers, Evidence]]:
-        for group in groups(self.prices, evidence.observed, separable=False):
-            yield group.rows, evidence.rows(group.rows)
-
-    def _separate_parts(self, evidence: Evidence) -> Iterator[tuple[Integers, tuple[int, ...] | None, Evidence]]:
-        if len(evidence) == 1:
+    def _parts(
+        self, evidence: Evidence, separable: bool = False
+    ) -> Iterator[tuple[Integers, tuple[int, ...] | None, Evidence]]:
+        """Rows that are answered together, the columns that they are asked about (None: all), and their evidence."""
+        if len(evidence) == 1:  # needs no prices
             yield np.zeros(1, dtype=np.int64), None, evidence
             return
-        separable = not evidence.cut and not evidence.log_weights
-        for group in groups(self.prices, evidence.observed, separable=separable):
+        for group in groups(self.prices, evidence.observed, separable):
             yield group.rows, group.asked, evidence.rows(group.rows)
 
     def _query(
@@ -240,25 +230,25 @@ class Inference:
         apart: tuple[int, ...] = (),
         lumped: bool = True,
         last: tuple[int, ...] = (),
-        most: int | None = None,
+        limited: bool = True,
     ) -> Query:
         """The plan for a group; plans are remembered."""
-        if asked is None:
-            every: Bools = np.array(part.observed.all(0))
-            weighted: Bools = np.array(part.observed.any(0) & ~every)
-            weighted[[i for i in part.log_weights if not every[i]]] = True
-        else:
-            every = np.ones(len(self.names), dtype=bool)
+        every: Bools = np.array(part.observed.all(0))
+        weighted: Bools = np.array(part.observed.any(0) & ~every)
+        if asked is not None:
+            # Whatever else is not observed is cut off by what is.
+            every[:] = True
             every[list(asked)] = False
-            weighted = np.zeros(len(self.names), dtype=bool)
-            weighted[[i for i in part.log_weights if not every[i]]] = True
-        unseen = self.parameters.unseen if seen_only else []
+            weighted &= ~every
+        weighted[[i for i in part.log_weights if not every[i]]] = True
+        unseen = self.parameters.unseen
         unseen_too = frozenset(
             i
             for i in np.flatnonzero(weighted).tolist()
             if seen_only and (part.observed[:, i] & (part.states[:, i] == unseen[i])).any()
         )
-        key = (every.tobytes(), weighted.tobytes(), targets, seen_only, unseen_too, apart, lumped, last, most, part.cut)
+        how = (seen_only, unseen_too, apart, lumped, last, limited)
+        key = (every.tobytes(), weighted.tobytes(), targets, part.cut, how)
         if key not in self._queries:
             if len(self._queries) >= KEPT or 8 * self._kept > self.max_memory // 8:
                 self._queries.clear()
@@ -276,7 +266,7 @@ class Inference:
                 cut=part.cut,
                 last=last,
                 uses=len(part),
-                most=self.max_memory // 8 if most is None else most,
+                most=self.max_memory // 8 if limited else None,
             )
             self._queries[key] = found
             self._kept += found.kept
@@ -289,22 +279,21 @@ class Inference:
         query: Query,
         part: Evidence,
         algebra: Algebra,
-        read: Callable[[Pass, slice], Any],
+        read: Callable[[Pass, Evidence], Any],
         maximised: frozenset[int] = frozenset(),
         threads: int | None = None,
     ) -> Iterator[tuple[slice, Any]]:
-        """What `read` makes of the passes over blocks of rows."""
-        size = self._block(query, len(part), algebra)
+        """What `read` makes of the passes over blocks of rows and their evidence."""
+        size, workers = self._block(query, algebra, torch.get_num_threads() if threads is None else threads)
         slices = [slice(start, min(start + size, len(part))) for start in range(0, len(part), size)]
-        workers = min(len(slices), torch.get_num_threads() if threads is None else threads)
-
+        workers = min(len(slices), workers)
         spaces: SimpleQueue[Workspace] = SimpleQueue()
         for _ in range(workers):
             spaces.put(Workspace(kept=len(slices) > workers))
 
         def run(at: slice) -> Any:
             space = spaces.get()
-            answer = self._run(query, part.rows(at), algebra, read, at, maximised, space)
+            answer = self._run(query, part.rows(at), algebra, read, maximised, space)
             spaces.put(space)
             return answer
 
@@ -320,8 +309,7 @@ class Inference:
         query: Query,
         part: Evidence,
         algebra: Algebra,
-        read: Callable[[Pass, slice], Any],
-        at: slice,
+        read: Callable[[Pass, Evidence], Any],
         maximised: frozenset[int],
         space: Workspace,
     ) -> Any:
@@ -331,7 +319,7 @@ class Inference:
         if algebra == "numbers":
             found = inward(query.plan, factors, floors, len(part), space=space)
             found.log_total += scales
-            answer = read(found, at)
+            answer = read(found, part)
             if not found.unsure.any():
                 return answer
             algebra = "logs"
@@ -339,10 +327,10 @@ class Inference:
             logs = [np.log(factor) for factor in factors]
         found = inward(query.plan, logs, floors, len(part), algebra, maximised)
         found.log_total += scales
-        return read(found, at)
+        return read(found, part)
 
-    def _block(self, query: Query, rows: int, algebra: Algebra) -> int:
-        """How many rows are worked on at once; NotSupported where not even one fits the memory."""
+    def _block(self, query: Query, algebra: Algebra, threads: int) -> tuple[int, int]:
+        """How many rows a thread works on at once, and how many threads; NotSupported where not even one row fits."""
         wide, narrow = query.plan.held
         if algebra == "logs":
             wide += 2 * query.plan.widest
@@ -350,8 +338,9 @@ class Inference:
         if room < 8 * wide:
             raise too_wide(wide + narrow, query.order.peak, self.max_memory // 8)
         # Twice, since what one block has used up is kept for the next.
-        most = room // (16 * wide * torch.get_num_threads())
-        return int(max(1, min(most, max(64, BLOCK // (8 * wide)))))
+        fits = room // (16 * wide)
+        workers = threads if fits >= threads else 1
+        return max(1, min(fits // workers, max(64, BLOCK // (8 * wide)))), workers
 
 
 def weights_of(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int, float], Array]:
@@ -380,4 +369,5 @@ def weights_of(query: Query, part: Evidence) -> tuple[dict[int, Array], dict[int
 
 
 def impossible(row: int) -> DataError:
+    """What is said of a row of evidence that cannot be."""
     return DataError(f"Row {row} of the evidence has probability zero: nothing can be said or drawn under it.")

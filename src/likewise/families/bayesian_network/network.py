@@ -18,6 +18,7 @@ from likewise.families.bayesian_network.nodes import Nodes
 from likewise.families.bayesian_network.parameters import Parameters
 from likewise.families.bayesian_network.partitions import Partition, Table, Tree
 from likewise.families.bayesian_network.passes import drawn
+from likewise.families.bayesian_network.planning import rows_alike
 from likewise.families.bayesian_network.relevance import Query
 from likewise.families.family import Question
 
@@ -203,7 +204,9 @@ class DiscreteNetwork(nn.Module):
         """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
         evidence = self.asked(question, targets)
         states, logs = self.inference.most_probable(evidence, targets)
-        return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs - self.inference.log_prob(evidence))
+        return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(
+            logs - self.inference.log_prob(evidence, seen_only=True)
+        )
 
     def asked(self, question: Question, targets: Sequence[int]) -> Evidence:
         """The evidence; DataError where it observes a target in a state that no training record had."""
@@ -287,7 +290,4 @@ class DiscreteNetwork(nn.Module):
 
 def by_evidence(status: Tensor) -> list[Tensor]:
     """The rows of each pattern of statuses."""
-    patterns, which = np.unique(status.cpu().numpy(), axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    ends = np.bincount(which.ravel(), minlength=len(patterns)).cumsum()
-    return [torch.from_numpy(part).to(status.device) for part in np.split(order, ends[:-1]) if len(part)]
+    return [torch.from_numpy(rows).to(status.device) for rows in rows_alike(status.cpu().numpy())]

@@ -15,6 +15,7 @@ which a product could still fall below what a double holds is computed again fro
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import ascii_letters
@@ -48,16 +49,20 @@ class Workspace:
     def __init__(self, kept: bool = False) -> None:
         self._kept = kept
         self._free: dict[tuple[int, ...], list[Array]] = {}
+        self._made: Counter[tuple[int, ...]] = Counter()
 
     def take(self, shape: tuple[int, ...]) -> Array:
         """An array of this shape, with anything in it."""
-        free = self._free.get(shape)
-        return free.pop() if free else np.empty(shape)
+        free = self._free.setdefault(shape, [])
+        if free:
+            return free.pop()
+        self._made[shape] += 1
+        return np.empty(shape)
 
     def give(self, array: Array) -> None:
-        """Takes an array back that nobody needs any more."""
-        if self._kept:
-            self._free.setdefault(array.shape, []).append(array)
+        """Takes an array back that nobody needs any more; more of a shape than were made here are not kept."""
+        if self._kept and len(self._free.get(array.shape, ())) < self._made[array.shape]:
+            self._free[array.shape].append(array)
 
 
 @dataclass

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -23,14 +24,13 @@ from scipy.sparse.csgraph import connected_components
 
 from likewise.families.bayesian_network.contraction import Array, Bools, Integers
 from likewise.families.bayesian_network.elimination import Scope, best_order, cliques
+from likewise.families.bayesian_network.enumeration import MOST
 
 PER_VARIABLE = 3e-4
 """Seconds: a few dozen array operations, and a share of making the plan."""
 
 PER_PART = 1e-4
 """Seconds for a separate part whose joint states are few: they are enumerated, without a plan."""
-
-FEW = 1 << 10
 
 PLANNING = 2e-5
 """Seconds a row that this grouping itself takes: where one group costs no more, there is one group."""
@@ -81,6 +81,8 @@ class Prices:
 def groups(prices: Prices, observed: Bools, separable: bool) -> list[Group]:
     """The rows in groups; `separable` where only marginals are asked, so that parts of a row may go separate ways."""
     rows = np.arange(len(observed))
+    if not len(rows):
+        return []
     some: Bools = np.logical_not(observed.all(0))
     if prices.group(some, len(rows)) < PLANNING * len(rows) or not (observed[0] ^ observed).any():
         return [Group(rows)]
@@ -96,16 +98,22 @@ def _divided(prices: Prices, observed: Bools, rows: Integers) -> tuple[list[Grou
     """The given rows in groups by which columns are observed, and the price."""
     if not len(rows):
         return [], 0.0
-    patterns, which = np.unique(np.packbits(observed[rows], axis=1), axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    counts = np.bincount(which.ravel(), minlength=len(patterns))
-    members = np.split(rows[order], np.cumsum(counts)[:-1])
-    free = ~np.unpackbits(patterns, axis=1, count=observed.shape[1]).astype(bool)
+    alike = rows_alike(np.packbits(observed[rows], axis=1))
+    free = ~observed[rows[[same[0] for same in alike]]]
     found, total = [], 0.0
-    for part, price in _splits(prices, free, counts):
-        found.append(Group(np.sort(np.concatenate([members[k] for k in part]))))
+    for part, price in _splits(prices, free, np.array([len(same) for same in alike])):
+        found.append(Group(rows[np.sort(np.concatenate([alike[k] for k in part]))]))
         total += price
     return found, total
+
+
+def rows_alike(table: np.ndarray[Any, Any]) -> list[Integers]:
+    """The rows of each kind of a table (B, columns)."""
+    if not len(table):
+        return []
+    _, which = np.unique(table, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    return np.split(order, np.cumsum(np.bincount(which.ravel()))[:-1])
 
 
 def _splits(prices: Prices, free: Bools, counts: Integers) -> Iterator[tuple[Integers, float]]:
@@ -157,7 +165,7 @@ def _components(prices: Prices, observed: Bools, most: float) -> tuple[list[Grou
     np.add.at(marks, label[at], names[at % columns])
     parts, first = np.unique(label[at], return_index=True)
     owner = at[first] // columns  # the row of each part
-    _, kind, members = np.unique(marks[parts], return_inverse=True, return_counts=True)
+    _, kind = np.unique(marks[parts], return_inverse=True)
     size = np.bincount(label[at], minlength=len(marks))[parts]
     # The states of a part: the tables of its columns, which no other part of the row enters.
     tables = np.zeros((rows, columns))
@@ -167,7 +175,7 @@ def _components(prices: Prices, observed: Bools, most: float) -> tuple[list[Grou
     kept = np.ones(rows, dtype=bool)
     for _ in range(3):
         members = np.bincount(kind, weights=kept[owner])
-        overhead = np.where(joint <= math.log(FEW), PER_PART, PER_VARIABLE * size)
+        overhead = np.where(joint <= math.log(MOST), PER_PART, PER_VARIABLE * size)
         price = overhead / np.maximum(members[kind], 1) + PER_STATE * states
         own = np.bincount(owner, weights=price, minlength=rows)
         kept = own < most

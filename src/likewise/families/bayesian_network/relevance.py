@@ -38,8 +38,6 @@ class Query:
         Entries gathered away.
     weighted : tuple of int
         Relevant entries whose states are weighed.
-    relevant : frozenset of int
-        Entries whose conditional distributions matter.
     classes : entry -> int64 (states,)
         The class of each state, for relevant entries that are not observed. States at the end that are not possible
         have none.
@@ -57,7 +55,6 @@ class Query:
 
     observed: frozenset[int]
     weighted: tuple[int, ...]
-    relevant: frozenset[int]
     classes: Mapping[int, Integers]
     settled: tuple[int, ...]
     factors: tuple[Factor, ...]
@@ -90,9 +87,11 @@ class Query:
 
 def too_wide(numbers: int, peak: int, most: int) -> NotSupported:
     """What is said of a question that needs more numbers than there is room for; `peak` is its largest table."""
-    needs, has = 8 * numbers / 2**30, 8 * most / 2**30
+    # What no float holds is as good as this.
+    needed, widest = (float(min(number, 10**300)) for number in (numbers, peak))
+    needs, has = 8 * needed / 2**30, 8 * most / 2**30
     return NotSupported(
-        f"Exact inference here needs tables of {numbers:.3g} numbers ({needs:.3g} GiB), the largest of {peak:.3g} "
+        f"Exact inference here needs tables of {needed:.3g} numbers ({needs:.3g} GiB), the largest of {widest:.3g} "
         f"states, more than max_memory allows ({has:.3g} GiB): observe more columns, raise max_memory, ask for an "
         "approximation by name (method=...), or fit with a smaller max_parents or with structure='chow_liu'."
     )
@@ -111,7 +110,7 @@ def query_of(
     cut: Collection[int] = (),
     last: Collection[int] = (),
     uses: int = 1,
-    most: int = 1 << 62,
+    most: int | None = None,
 ) -> Query:
     """Everything about a pattern of evidence that does not depend on the values in it.
 
@@ -134,8 +133,8 @@ def query_of(
         To be eliminated after all others.
     uses : int
         For how many rows the plan will serve.
-    most : int
-        Numbers that there is room for; NotSupported where a single table has more.
+    most : int or None
+        Numbers that there is room for; NotSupported where a single table has more. None for no limit.
     """
     seen, own = frozenset(observed), frozenset(cut)
     goals = frozenset(targets or ()) - seen
@@ -160,7 +159,7 @@ def query_of(
         cells = 0 if isinstance(partition, Table) or not above else partition.cells
         trees.append((i, above if i in seen else (i, *above), cells))
     split, found = _arranged(trees, sizes, len(parameters.sizes), last, uses)
-    if found.peak > most:
+    if most is not None and found.peak > most:
         raise too_wide(found.peak, found.peak, most)
     weighed = tuple(i for i in weighted if i in classes)
     factors = _factors(parameters, trees, split, seen, classes, weighed)
@@ -173,7 +172,6 @@ def query_of(
     return Query(
         seen,
         weighed,
-        frozenset(needed),
         classes,
         tuple(settled),
         tuple(factors),
