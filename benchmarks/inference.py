@@ -158,7 +158,7 @@ def peer(found: Answers, rows: int) -> Row:
 def explained(case: Case, states: np.ndarray, observed: np.ndarray) -> Row:
     """By how much likewise's most probable states are more probable than the others', largest and least of the rows."""
     try:
-        ours, _ = case.model.family_.network.inference.most_probable(Evidence(states, observed))
+        ours, *_ = case.model.family_.network.inference.most_probable(Evidence(states, observed))
     except (lw.NotSupported, MemoryError) as error:
         return {"gap message": said(error)}
     gaps, asked = [], {"pyAgrum": 0, "pgmpy": 0}

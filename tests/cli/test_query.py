@@ -86,6 +86,8 @@ def test_a_model_that_was_fitted_is_asked_in_its_own_words(likewise):
         (["--target", "coin", "--do", "first"], "--do 'first' says nothing"),
         (["--target", "coin", "--data", "rows.csv", "--given", "first=heads"], "--data"),
         (["--target", "coin", "--out", "answers.txt"], "neither"),
+        (["--likeliest", "--json"], "both go to stdout"),
+        (["--likeliest", "--worth"], "--likeliest"),
     ],
 )
 def test_what_cannot_be_asked_says_why(likewise, coins, words, said):

@@ -145,8 +145,9 @@ def test_two_hundred_random_networks_answer_as_enumeration_does(part: int, group
                 weights = np.exp(logs - totals[:, None])
                 expected = np.stack([weights[:, every[:, i] == k].sum(1) for k in range(parameters.sizes[i])], 1)
                 np.testing.assert_allclose(answer, expected, atol=1e-12, rtol=1e-10)
-        best, total = engine(parameters).most_probable(evidence)
+        best, total, given = engine(parameters).most_probable(evidence)
         np.testing.assert_allclose(total, logs.max(1), atol=1e-10)
+        np.testing.assert_allclose(given, logs.max(1) - totals, atol=1e-10)
         index = np.ravel_multi_index(tuple(best.T), parameters.sizes)
         np.testing.assert_allclose(logs[np.arange(len(best)), index], logs.max(1), atol=1e-10)
 
@@ -158,7 +159,7 @@ def test_the_most_probable_states_of_some_columns_are_those_of_their_marginal(se
     evidence = random_evidence(rng, parameters, 4)
     every = joint_states(parameters)
     targets = sorted(rng.permutation(6)[:3].tolist())
-    best, total = engine(parameters).most_probable(evidence, targets)
+    best, total, _ = engine(parameters).most_probable(evidence, targets)
     for row in range(4):
         logs = row_logs(parameters, evidence, row)
         marginal: dict[tuple[int, ...], float] = {}

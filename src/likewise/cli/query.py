@@ -15,9 +15,6 @@ from likewise.cli.outputs import STDOUT, check_free, check_table, write_json, wr
 if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork
 
-NETWORKS = (".bif", ".xml", ".xmlbif", ".bifxml")
-"""Files of networks, which are asked without being fitted."""
-
 
 def query(
     model: Annotated[
@@ -62,7 +59,9 @@ def query(
         raise Refused("Nothing is asked: name a column with --target, or add --likeliest.")
     if data is not None and (given or explain or worth):
         raise Refused("--data gives the evidence of every row: it does not go with --given, --explain or --worth.")
-    if json == STDOUT and out is None and data is not None:
+    if likeliest and (explain or worth):
+        raise Refused("--likeliest is about several columns at once: it does not go with --explain or --worth.")
+    if json == STDOUT and out is None and (data is not None or likeliest):
         raise Refused("The answers and --json - would both go to stdout: name a file with --out.")
     check_table(out)
     check_free(out, force)
@@ -96,12 +95,13 @@ def query(
 
 def _network(path: Path) -> BayesianNetwork:
     """The Bayesian network in a file."""
-    from likewise.estimators.bayesian_network import BayesianNetwork
-
-    if path.suffix.lower() in NETWORKS:
-        return BayesianNetwork.read(path)
     from likewise.errors import NotSupported
+    from likewise.estimators.bayesian_network import BayesianNetwork
     from likewise.estimators.files import load
+    from likewise.exchange import SUFFIXES
+
+    if path.suffix.lower() in SUFFIXES:
+        return BayesianNetwork.read(path)
 
     loaded = load(path)
     if not isinstance(loaded, BayesianNetwork):
@@ -131,15 +131,16 @@ def _tell_answer(
     silent: bool,
 ) -> dict[str, Any]:
     from likewise.cli import tables
+    from likewise.estimators.questions import text_of
 
     answer = network.query(target, evidence, do=do)
     told: dict[str, Any] = {
         "target": target,
-        "probability": [(_label(state), p) for state, p in answer["probability"].items()],
-        "without_evidence": [(_label(state), p) for state, p in answer["without evidence"].items()],
+        "probability": [(text_of(state), p) for state, p in answer["probability"].items()],
+        "without_evidence": [(text_of(state), p) for state, p in answer["without evidence"].items()],
     }
     rows = [
-        [_label(state), f"{now:.6g}", f"{before:.6g}"]
+        [text_of(state), f"{now:.6g}", f"{before:.6g}"]
         for state, (now, before) in zip(answer.index, answer.to_numpy(), strict=True)
     ]
     if not silent:
@@ -171,9 +172,11 @@ def _grid(head: str, found: Any) -> None:
 def _tell_rows(
     network: BayesianNetwork, data: str, do: dict[str, Any], target: list[str] | None, out: Path | None
 ) -> dict[str, Any]:
+    from likewise.estimators.questions import text_of
+
     found = network.posterior(network.domain_.read(data), target, do=do)
     columns = {
-        f"{name}={_label(state)}": part[:, k]
+        f"{name}={text_of(state)}": part[:, k]
         for name, part in found.items()
         for k, state in enumerate(network.states(name))
     }
@@ -193,19 +196,11 @@ def _tell_likeliest(
     target: list[str] | None,
     out: Path | None,
 ) -> dict[str, Any]:
+    from likewise.estimators.questions import text_of
+
     records = evidence if data is None else network.domain_.read(data)
     found = network.most_probable(records, target, do=do)
-    frame = found.states.map(_label)
+    frame = found.states.map(text_of)
     frame["log_probability"] = found.log_probability
     write_table(frame, list(frame.columns), out)
     return {"records": len(frame), "file": None if out is None else str(out)}
-
-
-def _label(state: Any) -> str:
-    """A state as `--given` takes it."""
-    if state is None:
-        return ""
-    if isinstance(state, tuple):
-        low, high = ("" if end is None else f"{end:.6g}" if isinstance(end, float) else str(end) for end in state)
-        return f"{low}..{high}"
-    return str(state)

@@ -12,7 +12,7 @@ from likewise.errors import DataError, ModelFileError, NotSupported
 from likewise.estimators.files import rebuild
 from likewise.estimators.scoring import score
 from likewise.events import Batch, Event, Quantised, Restriction, Status
-from likewise.families.family import Conditional, Density, Family, Latent
+from likewise.families.family import Answering, Conditional, Density, Family, Latent, Question
 from likewise.mathematics.monotone import EDGE
 
 ENUMERABLE = 400
@@ -50,6 +50,9 @@ def check_family(family: Family, batch: Batch, *, entries: int = 4) -> None:
         check_free_draws(family)
         for entry in dict.fromkeys(chosen):
             check_evidence(family, batch.rows(slice(0, 3)), entry)
+    if isinstance(family, Answering):
+        for entry in dict.fromkeys(chosen):
+            check_answers(family, batch.rows(slice(0, 3)), entry)
     if isinstance(family, Latent):
         check_latents(family, batch)
 
@@ -213,6 +216,38 @@ def check_draws(family: Family, evidence: Batch, words: str) -> None:
         return
     again = family.conditional(evidence, 4, torch.Generator().manual_seed(0)).batch
     assert _same(drawn, again), f"draws with {words} differ between equal generators"
+
+
+def check_answers(family: Family, batch: Batch, entry: int) -> None:
+    """The posterior of an entry is in proportion to the probability of the record with each of its states.
+
+    So is what is most probable. An observed entry is in the state it is in.
+    """
+    assert isinstance(family, Answering)
+    assert isinstance(family, Density)
+    name, states = family.event.all[entry].name, family.states(entry)
+    hidden = batch.hide([entry])
+    logs = torch.zeros(len(batch), len(states), dtype=torch.float64)
+    for k, state in enumerate(states):
+        codes = torch.zeros(len(batch), family.event.all[entry].code.size, dtype=torch.bool)
+        codes[:, state.code] = True
+        ends = (1.0, -1.0) if state.low is None or state.high is None else (state.low, state.high)
+        within = torch.tensor(ends, dtype=torch.float64).expand(len(batch), 1, 2)
+        try:
+            told = score(family, hidden.restrict(entry, Restriction(codes, within)), 0)
+        except NotSupported:
+            return
+        logs[:, k] = torch.from_numpy(told.values)
+    (found,) = family.posterior(Question(hidden), [entry])
+    assert torch.allclose(found, torch.softmax(logs, 1), atol=1e-6), (
+        f"the posterior of {name!r} is not in proportion to the probabilities of its states"
+    )
+    best, log = family.most_probable(Question(hidden), [entry])
+    assert torch.allclose(found.gather(1, best)[:, 0], found.amax(1)), f"the most probable state of {name!r} is another"
+    assert torch.allclose(log.exp(), found.amax(1)), f"the most probable state of {name!r} has another probability"
+    (known,) = family.posterior(Question(batch), [entry])
+    assert bool(((known == 0) | (known == 1)).all()), f"{name!r} is observed, and its posterior doubts it"
+    assert bool((known.sum(1) == 1).all()), f"{name!r} is observed, and its posterior says in no state"
 
 
 def check_latents(family: Family, batch: Batch) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from likewise.domains.table import Table
 from likewise.errors import NotSupported
+from likewise.estimators.questions import text_of
 from likewise.exchange.description import NetworkDescription
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.bayesian_network.network import DiscreteNetwork
@@ -61,7 +62,7 @@ def describe(model: BayesianNetwork, name: str) -> NetworkDescription:
     network = discrete(model.family_)
     parameters = network.inference.parameters
     count = [parameters.seen(i) for i in range(len(parameters.sizes))]
-    labels = [[_text(label) for label in model.states(entry.name)] for entry in network.event.all]
+    labels = [[text_of(label, missing="missing") for label in model.states(entry.name)] for entry in network.event.all]
     tables = []
     for i, partition in enumerate(parameters.partitions):
         shape = [count[p] for p in partition.parents]
@@ -85,11 +86,3 @@ def describe(model: BayesianNetwork, name: str) -> NetworkDescription:
         tuple(tuple(partition.parents) for partition in parameters.partitions),
         tuple(tables),
     )
-
-
-def _text(label: Any) -> str:
-    """A label as one text."""
-    if isinstance(label, tuple):
-        low, high = ("" if end is None else f"{end:.6g}" if isinstance(end, float) else str(end) for end in label)
-        return f"{low}..{high}"
-    return "missing" if label is None else str(label)

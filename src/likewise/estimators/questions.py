@@ -64,6 +64,16 @@ def labels(model: Generative, entry: int) -> list[Any]:
     return model.domain_.labels_of(entry, model.family_.states(entry))
 
 
+def text_of(label: Any, missing: str = "") -> str:
+    """A label as one text, an interval as `low..high`: as `--given` takes it on the command line."""
+    if label is None:
+        return missing
+    if isinstance(label, tuple):
+        low, high = ("" if end is None else f"{end:.6g}" if isinstance(end, float) else str(end) for end in label)
+        return f"{low}..{high}"
+    return str(label)
+
+
 def question(model: Generative, given: Any, do: Mapping[str, Any] | None) -> Question:
     """What is known, from the user's words.
 

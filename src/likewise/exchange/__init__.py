@@ -11,7 +11,7 @@ from likewise.errors import DataError
 from likewise.exchange import bif, xmlbif
 from likewise.exchange.description import NetworkDescription
 
-__all__ = ["NetworkDescription", "read_network", "write_network"]
+__all__ = ["SUFFIXES", "NetworkDescription", "read_network", "write_network"]
 
 _FORMATS: dict[str, Literal["bif", "xmlbif"]] = {
     ".bif": "bif",
@@ -19,6 +19,9 @@ _FORMATS: dict[str, Literal["bif", "xmlbif"]] = {
     ".xmlbif": "xmlbif",
     ".bifxml": "xmlbif",
 }
+
+SUFFIXES = tuple(_FORMATS)
+"""How the names of files of networks end."""
 
 
 def read_network(path: str | os.PathLike[str]) -> NetworkDescription:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from likewise.domains.domain import Blanks, Domain
 from likewise.domains.table import columns
 from likewise.domains.table.description import describe
+from likewise.domains.table.encoding import encoded
 from likewise.domains.table.evidence import label_of, understand
 from likewise.domains.table.inference import infer
 from likewise.domains.table.labels import read_labels
@@ -226,61 +226,15 @@ class Table(Domain):
         return tuple(facts.name for facts in self.facts)
 
     def _batch(self, vectors: Mapping[str, Vector], size: int, blanks: Blanks) -> Batch:
-        shares = any(facts is not None and bool(facts.pool) for facts in self._entry_facts())
-        batch = Batch.by_columns(self.event, size, shares)
-        for i, facts in enumerate(self._entry_facts()):
-            if facts is None:
-                self._encode_constants(vectors, batch, i, blanks)
-                continue
-            if facts.name not in vectors:
-                continue
-            vector = vectors[facts.name]
-            encoded = columns.encode(facts, vector)
-            codes = encoded.codes.numpy()
-            known: Any = True if blanks == "missing" else ~encoded.blank.numpy()
-            wrong = (codes < 0) & known
-            if wrong.any():
-                row = int(wrong.argmax())
-                what = "is blank" if encoded.blank[row] else f"holds {vector.scalars()[row]!r}"
-                raise DataError(f"{place(facts.name, row)} {what}; expected one of {list(facts.states)}.")
-            batch.status.numpy()[:, i] = np.where(known, int(Status.OBSERVED), int(Status.UNKNOWN))
-            batch.codes.numpy()[:, i] = np.where(known, codes, 0)
-            if facts.valued:
-                batch.values.numpy()[:, i] = np.where(known, encoded.values.numpy(), 0.0)
-                batch.lower.numpy()[:, i] = np.where(known, encoded.lower.numpy(), 0.0)
-            if facts.valued or facts.pool:
-                batch.width.numpy()[:, i] = np.where(known, encoded.width.numpy(), 1.0)
-        return batch
+        constants = [facts for facts in self.facts if facts.kind == "constant"]
+        return encoded(self.event, self._entry_facts(), constants, vectors, size, blanks)
 
-    def _entry_facts(self) -> Iterable[Facts | None]:
+    def _entry_facts(self) -> list[Facts | None]:
         """The facts of each entry of the event; None for the constants."""
         found: list[Facts | None] = [facts for facts in self.facts if facts.modelled]
         if any(facts.kind == "constant" for facts in self.facts):
             found.append(None)
         return [*found, *self.labels]
-
-    def _encode_constants(self, vectors: Mapping[str, Vector], batch: Batch, i: int, blanks: Blanks) -> None:
-        same = np.ones(len(batch), dtype=bool)
-        known = np.ones(len(batch), dtype=bool)
-        for facts in self.facts:
-            if facts.kind != "constant":
-                continue
-            if facts.name not in vectors:
-                known[:] = False
-                continue
-            vector = vectors[facts.name]
-            if blanks == "unknown":
-                known &= ~vector.missing
-            if not facts.states:
-                same &= vector.missing | (blanks == "unknown")
-                continue
-            if vector.family == "label":
-                alike = np.array([level == facts.states[0] for level in vector.levels] or [False])[vector.data]
-            else:
-                alike = vector.data == facts.states[0]
-            same &= np.where(vector.missing, blanks == "unknown", alike)
-        batch.codes[:, i] = torch.from_numpy(np.where(known & ~same, 1, 0))
-        batch.status[torch.from_numpy(known), i] = int(Status.OBSERVED)
 
     # -------------------------------------------------------------------------------------------------------- decoding
 
@@ -380,7 +334,7 @@ class Table(Domain):
 
         All constant columns together are as in training, or not: True or False.
         """
-        facts = list(self._entry_facts())[entry]
+        facts = self._entry_facts()[entry]
         if facts is None:
             return [state.code == 0 for state in states]
         return [label_of(facts, state) for state in states]

@@ -87,11 +87,11 @@ class Inference:
 
     # ------------------------------------------------------------------------------------------------------- answers
 
-    def log_prob(self, evidence: Evidence, seen_only: bool = False) -> Array:
-        """The log-probability (B,) of the evidence; with `seen_only`, and of no entry being what was never seen."""
+    def log_prob(self, evidence: Evidence) -> Array:
+        """The log-probability (B,) of the evidence."""
         total: Array = np.zeros(len(evidence))
         for rows, _, part in self._parts(evidence):
-            query = self._query(part, seen_only=seen_only)
+            query = self._query(part)
             for at, logs in self._runs(query, part, "numbers", lambda found, own: found.log_total.copy()):
                 total[rows[at]] = logs + query.settled_logs(self.parameters, part.states[at])
         return total
@@ -137,16 +137,18 @@ class Inference:
             raise impossible(int(rows[nothing.argmax()]))
         out[rows, : len(marginal)] = marginal.T
 
-    def most_probable(self, evidence: Evidence, targets: Collection[int] | None = None) -> tuple[Integers, Array]:
-        """The jointly most probable states (B, E) of the targets, all others summed out, and its log-probability (B,).
+    def most_probable(
+        self, evidence: Evidence, targets: Collection[int] | None = None
+    ) -> tuple[Integers, Array, Array]:
+        """The jointly most probable states (B, E) of the targets, all others summed out, and two log-probabilities.
 
-        Columns that are neither observed nor targets are -1; None asks for all. The log-probability is that of the
-        states together with the evidence.
+        Columns that are neither observed nor targets are -1; None asks for all. The log-probabilities are that of the
+        states together with the evidence, and that of the states given the evidence.
         """
         every = range(len(self.names))
         goals = frozenset(every if targets is None else targets)
         states = np.where(evidence.observed, evidence.states, -1)
-        logs: Array = np.zeros(len(evidence))
+        logs, given = np.zeros(len(evidence)), np.zeros(len(evidence))
         for rows, _, part in self._parts(evidence):
             wanted = tuple(sorted(i for i in goals if not part.observed[:, i].all()))
             summed = len(wanted) < sum(not part.observed[:, i].all() for i in every)
@@ -162,9 +164,11 @@ class Inference:
                 for i in wanted:
                     open_ = ~part.observed[at, i]
                     states[rows[at][open_], i] = chosen[i][open_]
-        if np.isneginf(logs).any():
-            raise impossible(int(np.isneginf(logs).argmax()))
-        return states, logs
+            if np.isneginf(logs[rows]).any():
+                raise impossible(int(rows[np.isneginf(logs[rows]).argmax()]))
+            for at, total in self._runs(query, part, "numbers", lambda found, own: found.log_total.copy()):
+                given[rows[at]] = logs[rows[at]] - total - query.settled_logs(self.parameters, part.states[at])
+        return states, logs, given
 
     def draw(
         self, evidence: Evidence, draws: int, generator: torch.Generator

@@ -203,10 +203,8 @@ class DiscreteNetwork(nn.Module):
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
         evidence = self.asked(question, targets)
-        states, logs = self.inference.most_probable(evidence, targets)
-        return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(
-            logs - self.inference.log_prob(evidence, seen_only=True)
-        )
+        states, _, logs = self.inference.most_probable(evidence, targets)
+        return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs)
 
     def asked(self, question: Question, targets: Sequence[int]) -> Evidence:
         """The evidence; DataError where it observes a target in a state that no training record had."""
