@@ -72,8 +72,8 @@ from rich.table import Table
 
 import likewise as lw
 from likewise.exchange import NetworkDescription, read_network, write_network
-from likewise.families.bayesian_network.inference import Evidence
-from likewise.families.bayesian_network.relevance import query_of
+from likewise.families.bayesian_network.inference.exact import Evidence
+from likewise.families.bayesian_network.inference.relevance import query_of
 
 ASKED = ["asia", "child", "insurance", "alarm", "hailfinder", "andes", "pigs"]
 Row = dict[str, Any]

@@ -17,7 +17,7 @@ from likewise.estimators import networks, questions
 from likewise.estimators.generative import Generative
 from likewise.estimators.questions import Array, MostProbable
 from likewise.exchange import read_network, write_network
-from likewise.families.bayesian_network.estimation import Prior, PriorName
+from likewise.families.bayesian_network.discrete.estimation import Prior, PriorName
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.family import Question
 

@@ -12,8 +12,8 @@ from likewise.domains.table import Table
 from likewise.errors import NotSupported
 from likewise.estimators.questions import text_of
 from likewise.exchange.description import NetworkDescription
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.network import DiscreteNetwork
 
 if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, State
-from likewise.families.bayesian_network import gaussian_learning, learning
-from likewise.families.bayesian_network.approximation import likelihood_weighting, loopy_propagation
-from likewise.families.bayesian_network.estimation import Prior, fit_parameters
-from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
-from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.scores import ScoreName
+from likewise.families.bayesian_network.discrete import learning
+from likewise.families.bayesian_network.discrete.estimation import Prior, fit_parameters
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.inference.approximation import likelihood_weighting, loopy_propagation
+from likewise.families.bayesian_network.linear_gaussian import learning as gaussian_learning
+from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
+from likewise.families.bayesian_network.structure.scores import ScoreName
 from likewise.families.family import Draws, Family, LogProb, Question
 from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from likewise.dense_view import DenseView
 from likewise.events import Batch, Event, Status
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.network import DiscreteNetwork
 from likewise.families.entry import EntryConditional
 from likewise.families.rejection import as_given
 from likewise.mathematics import truncated_normal

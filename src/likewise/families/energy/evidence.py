@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Status
-from likewise.families.bayesian_network.network import by_evidence
+from likewise.families.bayesian_network.discrete.network import by_evidence
 from likewise.families.effective import refuse_few
 from likewise.families.family import Draws, LogProb
 from likewise.families.noise import record_generator

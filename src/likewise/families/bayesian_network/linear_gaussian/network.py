@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, State, Status
-from likewise.families.bayesian_network import gaussian_answers
-from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.network import DiscreteNetwork, by_evidence
-from likewise.families.bayesian_network.nodes import keep_observed
-from likewise.families.bayesian_network.partitions import Table
-from likewise.families.bayesian_network.regressions import features
-from likewise.families.bayesian_network.worlds import count_worlds, evaluate, log_totals, worlds_of
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork, by_evidence
+from likewise.families.bayesian_network.discrete.nodes import keep_observed
+from likewise.families.bayesian_network.discrete.partitions import Table
+from likewise.families.bayesian_network.linear_gaussian import answers
+from likewise.families.bayesian_network.linear_gaussian.regressions import features
+from likewise.families.bayesian_network.linear_gaussian.worlds import count_worlds, evaluate, log_totals, worlds_of
+from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.family import Question
 from likewise.mathematics.monotone import EDGE
 
@@ -150,16 +150,16 @@ class LinearGaussianNetwork(nn.Module):
         that depend on each other through unknown values can be summed over, one of them perhaps the target; more are
         NotSupported, as are too many worlds.
         """
-        return gaussian_answers.posterior(self, question, targets)
+        return answers.posterior(self, question, targets)
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence.
 
         All joint states are compared, a value being in one of its tenths: the densest point of a mixture over codes
         would depend on the units of the values, and its states need not be the most probable. NotSupported where there
-        are more than `gaussian_answers.MAX_COMBINATIONS` of them.
+        are more than `answers.MAX_COMBINATIONS` of them.
         """
-        return gaussian_answers.most_probable(self, question, targets)
+        return answers.most_probable(self, question, targets)
 
     def tiles(self, batch: Batch, rows: Tensor) -> Iterator[Tensor]:
         """The rows of one pattern of evidence, few enough at a time for all their worlds."""

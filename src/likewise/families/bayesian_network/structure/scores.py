@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from likewise.families.bayesian_network.partitions import Integers
+from likewise.families.bayesian_network.discrete.partitions import Integers
 
 ScoreName = Literal["bic", "bdeu"]
 

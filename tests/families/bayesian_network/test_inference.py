@@ -11,11 +11,11 @@ import torch
 from scipy.stats import chisquare
 
 from likewise.errors import DataError, NotSupported
-from likewise.families.bayesian_network import planning
-from likewise.families.bayesian_network.elimination import best_order, cliques
-from likewise.families.bayesian_network.inference import Evidence, Inference
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.partitions import Partition, Table, Tree, pack
+from likewise.families.bayesian_network.discrete.partitions import Partition, Table, Tree, pack
+from likewise.families.bayesian_network.inference import planning
+from likewise.families.bayesian_network.inference.elimination import best_order, cliques
+from likewise.families.bayesian_network.inference.exact import Evidence, Inference
+from likewise.families.bayesian_network.inference.parameters import Parameters
 
 
 def random_tree(rng: np.random.Generator, parents: list[int], sizes: list[int]) -> Tree:

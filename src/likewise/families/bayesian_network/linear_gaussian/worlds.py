@@ -16,11 +16,11 @@ from torch import Tensor
 
 from likewise.errors import NotSupported
 from likewise.events import Batch, Quantised, Restriction, Status
-from likewise.families.bayesian_network.gaussian_blocks import Role, System, solve
-from likewise.families.bayesian_network.graph import ancestors
+from likewise.families.bayesian_network.linear_gaussian.blocks import Role, System, solve
+from likewise.families.bayesian_network.structure.graph import ancestors
 
 if TYPE_CHECKING:
-    from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
+    from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
 
 MAX_WORLDS = 1 << 16
 """More joint states of unknown codes and cells than this are not enumerated for one record."""

@@ -243,7 +243,7 @@ def test_impossible_evidence_says_so() -> None:
 
 
 def test_a_limit_on_states_bounds_every_question() -> None:
-    from likewise.families.bayesian_network.relevance import query_of
+    from likewise.families.bayesian_network.inference.relevance import query_of
 
     rng = np.random.default_rng(0)
     x = rng.integers(0, 4, (2000, 1)) + rng.integers(0, 3, (2000, 9))

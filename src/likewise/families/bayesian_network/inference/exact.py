@@ -17,12 +17,21 @@ import numpy as np
 import torch
 
 from likewise.errors import DataError
-from likewise.families.bayesian_network.contraction import Array, Bools, Integers
-from likewise.families.bayesian_network.enumeration import enumerable, marginals
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.passes import Algebra, Pass, Workspace, drawn, inward, likeliest, outward, trace
-from likewise.families.bayesian_network.planning import Prices, groups, rows_alike
-from likewise.families.bayesian_network.relevance import Query, query_of, too_wide
+from likewise.families.bayesian_network.inference.contraction import Array, Bools, Integers
+from likewise.families.bayesian_network.inference.enumeration import enumerable, marginals
+from likewise.families.bayesian_network.inference.parameters import Parameters
+from likewise.families.bayesian_network.inference.passes import (
+    Algebra,
+    Pass,
+    Workspace,
+    drawn,
+    inward,
+    likeliest,
+    outward,
+    trace,
+)
+from likewise.families.bayesian_network.inference.planning import Prices, groups, rows_alike
+from likewise.families.bayesian_network.inference.relevance import Query, query_of, too_wide
 
 BLOCK = 1 << 24
 """Bytes of tables that a block of rows works on: about what stays near the processor."""

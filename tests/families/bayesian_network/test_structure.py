@@ -12,15 +12,15 @@ import torch
 from scipy.special import gammaln
 
 from likewise.events import Categorical, Columns, Entry, Event, Quantised, Real
-from likewise.families.bayesian_network.binning import bin_values
-from likewise.families.bayesian_network.elimination import best_order
+from likewise.families.bayesian_network.discrete.binning import bin_values
+from likewise.families.bayesian_network.discrete.growth import column, grow
+from likewise.families.bayesian_network.discrete.partitions import Table, Tree
+from likewise.families.bayesian_network.discrete.smoothing import Smoothing, group_counts, smoothed
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.growth import column, grow
-from likewise.families.bayesian_network.partitions import Table, Tree
-from likewise.families.bayesian_network.scores import FamilyScores, mutual_information
-from likewise.families.bayesian_network.smoothing import Smoothing, group_counts, smoothed
-from likewise.families.bayesian_network.structure import HillClimb, chow_liu, column_ranks
+from likewise.families.bayesian_network.inference.elimination import best_order
+from likewise.families.bayesian_network.structure.graph import topological_order
+from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu, column_ranks
+from likewise.families.bayesian_network.structure.scores import FamilyScores, mutual_information
 from likewise.mathematics.monotone import EDGE, MonotoneMap
 
 

@@ -17,14 +17,14 @@ from torch import Tensor
 
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Restriction, Status
-from likewise.families.bayesian_network.network import by_evidence
-from likewise.families.bayesian_network.separation import bearing
-from likewise.families.bayesian_network.worlds import evaluate, evaluate_parts, log_totals, worlds_of
+from likewise.families.bayesian_network.discrete.network import by_evidence
+from likewise.families.bayesian_network.linear_gaussian.separation import bearing
+from likewise.families.bayesian_network.linear_gaussian.worlds import evaluate, evaluate_parts, log_totals, worlds_of
 from likewise.families.family import Question
 from likewise.mathematics.monotone import EDGE
 
 if TYPE_CHECKING:
-    from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
+    from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
 
 MAX_COMBINATIONS = 1 << 16
 """More joint states of targets than this are not compared for one record."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.partitions import Integers, Table
-from likewise.families.bayesian_network.scores import FamilyScores, ScoreName
+from likewise.families.bayesian_network.discrete.partitions import Integers, Table
+from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName
 
 FLOOR = 1e-6
 """No value is known better than this standard deviation, in normal scores, whatever its parents."""

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.binning import bin_values
-from likewise.families.bayesian_network.elimination import least_peak
-from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.growth import Column, column, grow
-from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.nodes import Nodes
-from likewise.families.bayesian_network.partitions import Integers, Partition, Table, Tree
-from likewise.families.bayesian_network.scores import FamilyScores, ScoreName, mutual_information
-from likewise.families.bayesian_network.smoothing import Floats, Smoothing, group_counts, smoothed
-from likewise.families.bayesian_network.structure import HillClimb, chow_liu, column_ranks
+from likewise.families.bayesian_network.discrete.binning import bin_values
+from likewise.families.bayesian_network.discrete.growth import Column, column, grow
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.partitions import Integers, Partition, Table, Tree
+from likewise.families.bayesian_network.discrete.smoothing import Floats, Smoothing, group_counts, smoothed
+from likewise.families.bayesian_network.inference.elimination import least_peak
+from likewise.families.bayesian_network.structure.graph import topological_order
+from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu, column_ranks
+from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName, mutual_information
 
 # Measured on held-out rows of adult and its like: finer groups or a lower penalty cost time and gain under .02 nats.
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)

@@ -13,10 +13,10 @@ from typing import Protocol
 
 import numpy as np
 
-from likewise.families.bayesian_network.contraction import Array, Bools, Integers
-from likewise.families.bayesian_network.elimination import Scope
-from likewise.families.bayesian_network.parameters import strides_of
-from likewise.families.bayesian_network.partitions import Partition, Tree
+from likewise.families.bayesian_network.discrete.partitions import Partition, Tree
+from likewise.families.bayesian_network.inference.contraction import Array, Bools, Integers
+from likewise.families.bayesian_network.inference.elimination import Scope
+from likewise.families.bayesian_network.inference.parameters import strides_of
 
 
 class Factor(Protocol):

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from likewise.errors import NotSupported
-from likewise.families.bayesian_network.contraction import Array, Contraction, Integers, contraction
-from likewise.families.bayesian_network.elimination import Order, Scope, best_order
-from likewise.families.bayesian_network.factors import Cells, Child, Factor, Fixed, Likelihood, Reach, Weights
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.partitions import Table, Tree
+from likewise.families.bayesian_network.discrete.partitions import Table, Tree
+from likewise.families.bayesian_network.inference.contraction import Array, Contraction, Integers, contraction
+from likewise.families.bayesian_network.inference.elimination import Order, Scope, best_order
+from likewise.families.bayesian_network.inference.factors import Cells, Child, Factor, Fixed, Likelihood, Reach, Weights
+from likewise.families.bayesian_network.inference.parameters import Parameters
 
 SPLIT_AT = (1 << 24, 1 << 20, 1 << 16, 1 << 12, 1 << 8)
 """Trees over more configurations than this are tried by their cells."""

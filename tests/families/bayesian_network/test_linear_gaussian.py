@@ -12,7 +12,7 @@ from scipy.stats import chi2, kstest, multivariate_normal, norm
 from likewise.errors import NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.regressions import MixedScores, regress
+from likewise.families.bayesian_network.linear_gaussian.regressions import MixedScores, regress
 from likewise.mathematics.monotone import MonotoneMap
 
 UNIT = MonotoneMap.affine(0.0, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from likewise.families.bayesian_network.partitions import Integers, Tree, pack
+from likewise.families.bayesian_network.discrete.partitions import Integers, Tree, pack
 
 MAX_TARGETS = 24
 """Groups of each kind in which a child is seen while its splits are sought; its distribution keeps all states."""

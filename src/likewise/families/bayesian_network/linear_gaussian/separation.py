@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
-from likewise.families.bayesian_network.graph import ancestors
+from likewise.families.bayesian_network.structure.graph import ancestors
 
 if TYPE_CHECKING:
-    from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
+    from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
 
 
 def bearing(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from likewise.errors import NotSupported
-from likewise.families.bayesian_network.elimination import Scope
+from likewise.families.bayesian_network.inference.elimination import Scope
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]

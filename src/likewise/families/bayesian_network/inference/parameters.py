@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from likewise.families.bayesian_network.contraction import Array
-from likewise.families.bayesian_network.partitions import Partition, Table
+from likewise.families.bayesian_network.discrete.partitions import Partition, Table
+from likewise.families.bayesian_network.inference.contraction import Array
 
 
 class Parameters:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from likewise.families.bayesian_network.partitions import Hierarchy
+from likewise.families.bayesian_network.discrete.partitions import Hierarchy
 
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

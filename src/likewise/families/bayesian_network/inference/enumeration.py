@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from likewise.families.bayesian_network.contraction import Array, Integers
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.partitions import Table
-from likewise.families.bayesian_network.passes import SAFE
+from likewise.families.bayesian_network.discrete.partitions import Table
+from likewise.families.bayesian_network.inference.contraction import Array, Integers
+from likewise.families.bayesian_network.inference.parameters import Parameters
+from likewise.families.bayesian_network.inference.passes import SAFE
 
 MOST = 1 << 10
 """Joint states that are enumerated."""

@@ -22,9 +22,9 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from likewise.families.bayesian_network.contraction import Array, Bools, Integers
-from likewise.families.bayesian_network.elimination import Scope, best_order, cliques
-from likewise.families.bayesian_network.enumeration import MOST
+from likewise.families.bayesian_network.inference.contraction import Array, Bools, Integers
+from likewise.families.bayesian_network.inference.elimination import Scope, best_order, cliques
+from likewise.families.bayesian_network.inference.enumeration import MOST
 
 PER_VARIABLE = 3e-4
 """Seconds: a few dozen array operations, and a share of making the plan."""

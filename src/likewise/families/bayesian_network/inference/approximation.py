@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from likewise.errors import NotSupported
-from likewise.families.bayesian_network.contraction import Array, Integers
-from likewise.families.bayesian_network.inference import Evidence, impossible, weights_of
-from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.relevance import Query
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.inference.contraction import Array, Integers
+from likewise.families.bayesian_network.inference.exact import Evidence, impossible, weights_of
+from likewise.families.bayesian_network.inference.relevance import Query
 
 LEAST_WORTH = 30.0
 """Fewer independent draws than this say nothing."""

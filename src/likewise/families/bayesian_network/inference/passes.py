@@ -24,8 +24,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from likewise.families.bayesian_network.contraction import Array, Bools, Contraction, Integers
-from likewise.families.bayesian_network.elimination import Scope
+from likewise.families.bayesian_network.inference.contraction import Array, Bools, Contraction, Integers
+from likewise.families.bayesian_network.inference.elimination import Scope
 
 FAR = 300.0
 """Arrays whose positive numbers may lie further from 1, as logs, are scaled."""

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from likewise.errors import DataError
-from likewise.families.bayesian_network.contraction import Array, Integers
-from likewise.families.bayesian_network.factors import Cells, Child, Fixed, Likelihood, Reach
-from likewise.families.bayesian_network.inference import Evidence, Inference
-from likewise.families.bayesian_network.network import DiscreteNetwork
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.passes import Pass, factor_marginals
-from likewise.families.bayesian_network.relevance import Query
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.inference.contraction import Array, Integers
+from likewise.families.bayesian_network.inference.exact import Evidence, Inference
+from likewise.families.bayesian_network.inference.factors import Cells, Child, Fixed, Likelihood, Reach
+from likewise.families.bayesian_network.inference.parameters import Parameters
+from likewise.families.bayesian_network.inference.passes import Pass, factor_marginals
+from likewise.families.bayesian_network.inference.relevance import Query
 
 PriorName = Literal["none", "dirichlet", "bdeu"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network import learning
-from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork, codes_event
-from likewise.families.bayesian_network.regressions import MixedScores, node_ranks, regress, sufficient
-from likewise.families.bayesian_network.structure import HillClimb, chow_liu
+from likewise.families.bayesian_network.discrete import learning
+from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork, codes_event
+from likewise.families.bayesian_network.linear_gaussian.regressions import MixedScores, node_ranks, regress, sufficient
+from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 MAX_PARENTS = 6

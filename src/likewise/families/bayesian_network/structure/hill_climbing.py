@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from likewise.families.bayesian_network.partitions import Bools, Integers
-from likewise.families.bayesian_network.scores import Floats, mutual_information
+from likewise.families.bayesian_network.discrete.partitions import Bools, Integers
+from likewise.families.bayesian_network.structure.scores import Floats, mutual_information
 
 TIE = 1e-7
 """Scores of equivalent graphs differ by rounding alone: gains are compared on this grid, relative to the row count."""

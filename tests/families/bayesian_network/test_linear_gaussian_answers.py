@@ -17,8 +17,8 @@ from torch import Tensor
 import likewise as lw
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction, State
-from likewise.families.bayesian_network import gaussian_answers
-from likewise.families.bayesian_network.linear_gaussian import LinearGaussianNetwork
+from likewise.families.bayesian_network.linear_gaussian import answers as gaussian_answers
+from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
 from likewise.families.family import Question
 from likewise.mathematics.monotone import EDGE, MonotoneMap
 
@@ -216,7 +216,7 @@ def test_a_tile_of_worlds_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
     network = mixed(2)
     batch = network.sample(9, torch.Generator().manual_seed(0)).hide([0, 1, 2])
     whole = network.posterior(Question(batch), range(5))
-    monkeypatch.setattr("likewise.families.bayesian_network.linear_gaussian.TILE", 1)
+    monkeypatch.setattr("likewise.families.bayesian_network.linear_gaussian.network.TILE", 1)
     for part, one in zip(whole, network.posterior(Question(batch), range(5)), strict=True):
         torch.testing.assert_close(part, one)
 

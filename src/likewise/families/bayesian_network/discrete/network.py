@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from likewise.errors import DataError
 from likewise.events import Batch, Event, State, Status
-from likewise.families.bayesian_network.contraction import Integers
-from likewise.families.bayesian_network.graph import topological_order
-from likewise.families.bayesian_network.inference import Evidence, Inference
-from likewise.families.bayesian_network.nodes import Nodes
-from likewise.families.bayesian_network.parameters import Parameters
-from likewise.families.bayesian_network.partitions import Partition, Table, Tree
-from likewise.families.bayesian_network.passes import drawn
-from likewise.families.bayesian_network.planning import rows_alike
-from likewise.families.bayesian_network.relevance import Query
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.partitions import Partition, Table, Tree
+from likewise.families.bayesian_network.inference.contraction import Integers
+from likewise.families.bayesian_network.inference.exact import Evidence, Inference
+from likewise.families.bayesian_network.inference.parameters import Parameters
+from likewise.families.bayesian_network.inference.passes import drawn
+from likewise.families.bayesian_network.inference.planning import rows_alike
+from likewise.families.bayesian_network.inference.relevance import Query
+from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.family import Question
 
 MAX_PARAMETERS = 1 << 27

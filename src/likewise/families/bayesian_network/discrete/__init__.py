@@ -1,0 +1,1 @@
+"""Networks of discrete nodes: bins, tables and trees, and how they are learned."""

@@ -1,0 +1,1 @@
+"""Networks whose values are linear in their parents, with Gaussian noise."""

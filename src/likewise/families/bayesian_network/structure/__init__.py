@@ -1,0 +1,1 @@
+"""Finding the graph: scores, searches, comparison."""
