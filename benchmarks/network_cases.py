@@ -31,7 +31,7 @@ class Case:
     def model(self) -> lw.BayesianNetwork:
         model = lw.BayesianNetwork.read(self.path, max_memory=int(self.options.max_memory * 2**30))
         names = zip(self.description.variables, self.description.states, strict=True)
-        assert all(model.states(name) == list(states) for name, states in names)
+        assert all(model.states_of(name) == list(states) for name, states in names)
         return model
 
     @functools.cached_property

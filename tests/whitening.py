@@ -60,7 +60,9 @@ class WhiteningFamily(Family):
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         return self.decode(self.prior_latent(size, generator))
 
-    def fit_closed_form(self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False) -> Mapping[str, Any]:
+    def fit_closed_form(
+        self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False, seconds: float | None = None
+    ) -> Mapping[str, Any]:
         x = self._vectors(train)
         self.count += len(x)
         self.total += x.sum(0)

@@ -116,7 +116,7 @@ def drawn(values, **settings):
     model = lw.BayesianNetwork(structure=[], random_state=0, **settings).fit(frame)
     assert isinstance(model, Generative)
     chances = model.posterior({}, "x")["x"][0]
-    return drawn_states(model, 0, chances), dict(zip(map(str, model.states("x")), chances, strict=True))
+    return drawn_states(model, 0, chances), dict(zip(map(str, model.states_of("x")), chances, strict=True))
 
 
 def test_rare_categories_are_others():

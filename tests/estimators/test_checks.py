@@ -102,7 +102,7 @@ class WrongOrderOfDraws(Honest):
 class KeepsSecretState(Honest):
     """What was learned is not all in settings and tensors."""
 
-    def fit_closed_form(self, train, held_out, seed, *, partial=False):
+    def fit_closed_form(self, train, held_out, seed, *, partial=False, seconds=None):
         self.secret = 1.0
         return super().fit_closed_form(train, held_out, seed, partial=partial)
 
@@ -112,7 +112,7 @@ class KeepsSecretState(Honest):
 
 
 class LearnsAtRandom(Honest):
-    def fit_closed_form(self, train, held_out, seed, *, partial=False):
+    def fit_closed_form(self, train, held_out, seed, *, partial=False, seconds=None):
         record = super().fit_closed_form(train, held_out, seed, partial=partial)
         for buffer in self.buffers():
             buffer.mul_(torch.rand((), dtype=torch.float64))
@@ -120,7 +120,7 @@ class LearnsAtRandom(Honest):
 
 
 class IgnoresMoreRecords(Honest):
-    def fit_closed_form(self, train, held_out, seed, *, partial=False):
+    def fit_closed_form(self, train, held_out, seed, *, partial=False, seconds=None):
         return {} if partial else super().fit_closed_form(train, held_out, seed)
 
 
@@ -230,7 +230,7 @@ class Mirror(Family):
         self.register_buffer("mean", torch.zeros(len(event), dtype=torch.float64))
         self.register_buffer("counted", torch.zeros((), dtype=torch.float64))
 
-    def fit_closed_form(self, train, held_out, seed, *, partial=False):
+    def fit_closed_form(self, train, held_out, seed, *, partial=False, seconds=None):
         self.counted.add_(len(train))
         self.mean.lerp_(train.values.double().mean(0), len(train) / self.counted.item())
         return {}

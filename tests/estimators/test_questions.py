@@ -89,7 +89,7 @@ def close(found: pd.Series, expected: dict[str, float]) -> None:
 
 
 def test_a_query_is_what_the_joint_distribution_says(model):
-    assert model.states("grass") == ["dry", "damp", "soaked"]
+    assert model.states_of("grass") == ["dry", "damp", "soaked"]
     for given in ({}, {"grass": "soaked"}, {"grass": ["damp", "soaked"], "sprinkler": "off"}, {"season": "dry"}):
         found = model.query("rain", given)
         close(found["probability"], marginal(joint(), "rain", **given))
@@ -135,7 +135,7 @@ def test_records_are_rows_of_evidence_whose_blanks_are_unknown(model):
         given = {name: cell for name, cell in rows.iloc[row].items() if cell is not None and cell == cell}
         for name, part in found.items():
             expected = marginal(joint(), name, **given)
-            np.testing.assert_allclose(part[row], [expected.get(s, 0.0) for s in model.states(name)], atol=1e-12)
+            np.testing.assert_allclose(part[row], [expected.get(s, 0.0) for s in model.states_of(name)], atol=1e-12)
     assert found["grass"][0].tolist() == [0, 0, 1]
 
 
@@ -268,7 +268,7 @@ def test_what_is_too_wide_is_refused_unless_an_approximation_is_named(tmp_path):
 def test_a_learned_model_answers_about_numbers_in_intervals_that_can_be_given_again():
     frame = lw.datasets.load("wine")
     model = lw.BayesianNetwork(random_state=0).fit(frame)
-    labels = model.states("alcohol")
+    labels = model.states_of("alcohol")
     # Alcohol is measured in hundredths: an interval holds both its ends, and may be one value.
     ends = [label if isinstance(label, tuple) else (label, label) for label in labels]
     assert ends[0][0] is None
@@ -295,7 +295,7 @@ def test_answers_agree_with_scores_and_draws():
         assert (draws == state).mean() == pytest.approx(p, abs=4 * math.sqrt(p / 20_000) + 1e-3)
     # p(target | rest) by Bayes' theorem from the scores of whole records.
     row = frame.iloc[[0]]
-    every = [row.assign(target=state).astype(frame.dtypes.to_dict()) for state in model.states("target")]
+    every = [row.assign(target=state).astype(frame.dtypes.to_dict()) for state in model.states_of("target")]
     logs = np.array([model.score(one) for one in every])
     found = model.posterior(row.drop(columns="target"), "target")["target"][0]
     np.testing.assert_allclose(found, np.exp(logs - np.logaddexp.reduce(logs)), atol=1e-9)

@@ -178,7 +178,7 @@ def _tell_rows(
     columns = {
         f"{name}={text_of(state)}": part[:, k]
         for name, part in found.items()
-        for k, state in enumerate(network.states(name))
+        for k, state in enumerate(network.states_of(name))
     }
     write_table(columns, list(columns), out)
     return {

@@ -31,10 +31,11 @@ class BayesianNetwork(Generative):
 
     Parameters
     ----------
-    structure : "auto", "chow_liu", "hill_climbing", "ordered", or a list of edges
+    structure : "auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree", or a list of edges
         The graph: the best tree (Chow and Liu, 1968); greedy search on `structure_score`; an order of the columns in
         which a node may look at all before it (trees only); or edges `(parent, child)` by name. "auto" takes what
-        predicts held-out records best.
+        predicts held-out records best. "hidden_tree": trees with a hidden state behind every column (Liu and Van den
+        Broeck, 2021), close to the data as deep models are, with the same exact answers, but no graph to be read.
     conditionals : "trees" or "tables"
     structure_score : "bic" or "bdeu"
         What hill climbing maximises.
@@ -48,11 +49,16 @@ class BayesianNetwork(Generative):
         How many moves hill climbing goes on beyond a local optimum.
     values : "bins" or "linear_gaussian"
         The nodes of numeric columns.
+    states, components : int or None
+        Of structure="hidden_tree": how many hidden states each column has, and how many trees are mixed; None for
+        the default, and for as many trees as held-out records gain from.
     max_memory : int
         Bytes that one table of exact inference may take.
     max_states : int
         structure="ordered" leaves out the weakest edges until no question needs a table of more states than this.
-    max_time, max_steps : accepted like every family's
+    max_time : seconds, a text such as "5m", or None
+        Of structure="hidden_tree"; any other takes the time it takes.
+    max_steps : accepted like every family's
         A network is learned in one pass, which no budget cuts short.
     validation_fraction : float
         The share of the records that is held out to choose between graphs.
@@ -81,7 +87,8 @@ class BayesianNetwork(Generative):
     def __init__(
         self,
         *,
-        structure: Literal["auto", "chow_liu", "hill_climbing", "ordered"] | Sequence[tuple[str, str]] = "auto",
+        structure: Literal["auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree"]
+        | Sequence[tuple[str, str]] = "auto",
         conditionals: Literal["trees", "tables"] = "trees",
         structure_score: Literal["bic", "bdeu"] = "bic",
         equivalent_sample_size: float = 10.0,
@@ -90,6 +97,8 @@ class BayesianNetwork(Generative):
         smoothing: Literal["auto"] | float = "auto",
         tabu: int = 0,
         values: Literal["bins", "linear_gaussian"] = "bins",
+        states: int | None = None,
+        components: int | None = None,
         max_memory: int = 1 << 30,
         max_states: int = 1 << 24,
         max_time: float | str | None = None,
@@ -111,6 +120,8 @@ class BayesianNetwork(Generative):
         self.smoothing = smoothing
         self.tabu = tabu
         self.values = values
+        self.states = states
+        self.components = components
         self.max_memory = max_memory
         self.max_states = max_states
         self.max_time = max_time
@@ -234,7 +245,7 @@ class BayesianNetwork(Generative):
 
         graph = networkx.DiGraph()
         for name in questions.columns(self):
-            graph.add_node(name, states=self.states(name))
+            graph.add_node(name, states=self.states_of(name))
         graph.add_edges_from(self.edges_)
         return graph
 
@@ -248,7 +259,7 @@ class BayesianNetwork(Generative):
 
     # ------------------------------------------------------------------------------------------------------- questions
 
-    def states(self, target: str) -> list[Any]:
+    def states_of(self, target: str) -> list[Any]:
         """The labels of the states of a column, in the order of `posterior`.
 
         A category or another single value stands for itself, None for *missing*, and a tuple `(low, high)` for the
@@ -258,7 +269,7 @@ class BayesianNetwork(Generative):
         --------
         >>> import likewise as lw
         >>> records = {"wet": ["yes", "no", "no", "no"] * 25, "rain": ["yes", "no", "no", "yes"] * 25}
-        >>> lw.BayesianNetwork(random_state=0).fit(records).states("rain")
+        >>> lw.BayesianNetwork(random_state=0).fit(records).states_of("rain")
         ['no', 'yes']
         """
         check_is_fitted(self, "family_")
@@ -297,7 +308,7 @@ class BayesianNetwork(Generative):
         Returns
         -------
         dict of str -> float64 array (rows, states)
-            Rows add up to 1; see `states` for the labels. A column that a row observes has probability 1 there.
+            Rows add up to 1; see `states_of` for the labels. A column that a row observes has probability 1 there.
 
         Raises
         ------

@@ -92,7 +92,8 @@ def learn(
     """Fits the family in place, by its own way of learning; the record of the fit as JSON data."""
     training, held_out = batches
     if isinstance(family, ClosedFormLearner):
-        return dict(strict(dict(family.fit_closed_form(training, held_out, seed, partial=partial))))
+        found = family.fit_closed_form(training, held_out, seed, partial=partial, seconds=plan.max_time)
+        return dict(strict(dict(found)))
     if isinstance(family, GradientLearner):
         record = train(
             family,

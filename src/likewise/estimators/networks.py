@@ -62,7 +62,8 @@ def describe(model: BayesianNetwork, name: str) -> NetworkDescription:
     network = discrete(model.family_)
     parameters = network.inference.parameters
     count = [parameters.seen(i) for i in range(len(parameters.sizes))]
-    labels = [[text_of(label, missing="missing") for label in model.states(entry.name)] for entry in network.event.all]
+    columns = [model.states_of(entry.name) for entry in network.event.all]
+    labels = [[text_of(label, missing="missing") for label in column] for column in columns]
     tables = []
     for i, partition in enumerate(parameters.partitions):
         shape = [count[p] for p in partition.parents]

@@ -210,10 +210,13 @@ class ClosedFormLearner(Protocol):
     """A family learned by counting, searching or expectation maximisation.
 
     The module is built unfitted, `fit_closed_form` finds structure and parameters (and writes what it found into
-    `settings`), and leaves it fitted. `partial` adds records to what was counted before.
+    `settings`), and leaves it fitted. `partial` adds records to what was counted before; after
+    `seconds` a fit that goes on improving ends with the best it has.
     """
 
-    def fit_closed_form(self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False) -> Mapping[str, Any]:
+    def fit_closed_form(
+        self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False, seconds: float | None = None
+    ) -> Mapping[str, Any]:
         """Learns from `train`; returns a JSON record of the fit (for the training log)."""
         ...
 

@@ -443,14 +443,14 @@ def test_the_estimator_answers_questions_about_values(diabetes: tuple[lw.Bayesia
     np.testing.assert_allclose(found.sum(1), 1)
     assert np.corrcoef(found @ rank, frame["target"])[0, 1] > 0.6
     told = model.most_probable({"bmi": 0.1}, ["target", "sex"])
-    assert told.states["target"][0] == model.states("target")[int(high.argmax())]
+    assert told.states["target"][0] == model.states_of("target")[int(high.argmax())]
 
 
 def test_the_estimator_says_what_a_finding_is_worth(diabetes: tuple[lw.BayesianNetwork, pd.DataFrame]) -> None:
     model, _ = diabetes
-    bits = model.value_of_information("target", {"sex": model.states("sex")[0]}, ["bmi", "s5", "s4"])["bits"]
+    bits = model.value_of_information("target", {"sex": model.states_of("sex")[0]}, ["bmi", "s5", "s4"])["bits"]
     assert (bits > 0.01).all()
-    back = model.value_of_information("bmi", {"sex": model.states("sex")[0]}, ["target"])["bits"]
+    back = model.value_of_information("bmi", {"sex": model.states_of("sex")[0]}, ["target"])["bits"]
     assert back["target"] == pytest.approx(bits["bmi"], rel=1e-6)  # mutual information knows no direction
     told = model.explain("target", {"bmi": 0.08, "s5": (0.05, None)})
     assert set(told.index) == {"bmi", "s5"}

@@ -13,7 +13,10 @@ from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network.discrete import learning
 from likewise.families.bayesian_network.discrete.estimation import Prior, fit_parameters
+from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.hidden_tree import learning as hidden_learning
+from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
 from likewise.families.bayesian_network.inference.approximation import likelihood_weighting, loopy_propagation
 from likewise.families.bayesian_network.linear_gaussian import learning as gaussian_learning
 from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
@@ -21,12 +24,12 @@ from likewise.families.bayesian_network.structure.scores import ScoreName
 from likewise.families.family import Draws, Family, LogProb, Question
 from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
-Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered"]
+Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree"]
 Conditionals = Literal["trees", "tables"]
 Approximation = Literal["likelihood_weighting", "loopy"]
 ValueModel = Literal["bins", "linear_gaussian"]
 
-Network = DiscreteNetwork | LinearGaussianNetwork
+Network = DiscreteNetwork | LinearGaussianNetwork | HiddenTreeNetwork
 
 LIMIT = 1 << 16
 """No setting that counts something may be larger."""
@@ -42,10 +45,10 @@ class BayesianNetworkFamily(Family):
     Parameters
     ----------
     event : Event
-    structure : "auto", "chow_liu", "hill_climbing", "ordered", or a list of edges
+    structure : "auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree", or a list of edges
         The graph: the best tree (Chow and Liu 1968); greedy search on `score`; an order of the columns in which every
         node may look at all before it (trees only), or edges `(parent, child)` by name or number. "auto" takes what
-        predicts held-out rows best.
+        predicts held-out rows best. "hidden_tree": a mixture of trees of hidden states, one behind every column.
     conditionals : "trees" or "tables"
     score : "bic" or "bdeu"
         What hill climbing maximises.
@@ -60,6 +63,9 @@ class BayesianNetworkFamily(Family):
     tabu : int
         How many moves hill climbing goes on beyond a local optimum.
     values : "bins" or "linear_gaussian"
+    states, components : int or None
+        Of structure="hidden_tree": hidden states behind each column, and trees in the mixture; None for the default,
+        and for as many trees as held-out rows gain from.
     max_memory : int
         Bytes that one table of exact inference may take.
     max_states : int
@@ -88,6 +94,8 @@ class BayesianNetworkFamily(Family):
         smoothing: Literal["auto"] | float = "auto",
         tabu: int = 0,
         values: ValueModel = "bins",
+        states: int | None = None,
+        components: int | None = None,
         max_memory: int = 1 << 30,
         max_states: int = 1 << 24,
         network: dict[str, Any] | None = None,
@@ -105,6 +113,8 @@ class BayesianNetworkFamily(Family):
                 "smoothing": smoothing,
                 "tabu": tabu,
                 "values": values,
+                "states": states,
+                "components": components,
                 "max_memory": max_memory,
                 "max_states": max_states,
                 "network": network,
@@ -116,6 +126,8 @@ class BayesianNetworkFamily(Family):
         check(one_of(*get_args(ScoreName)), score=score)
         check(one_of(*get_args(ValueModel)), values=values)
         check(optional(whole(1, LIMIT)), max_parents=max_parents, max_bins=max_bins)
+        check(optional(whole(1, MAX_STATES)), states=states)
+        check(optional(whole(1, LIMIT)), components=components)
         check(whole(0, LIMIT), tabu=tabu)
         check(whole(1, 1 << 50), max_memory=max_memory)
         check(whole(1, 1 << 40), max_states=max_states)
@@ -124,8 +136,8 @@ class BayesianNetworkFamily(Family):
             check(POSITIVE, smoothing=smoothing)
         if structure == "ordered" and conditionals == "tables":
             raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
-        if values == "linear_gaussian" and structure == "ordered":
-            raise ValueError("structure='ordered' needs values='bins'.")
+        if values == "linear_gaussian" and structure in ("ordered", "hidden_tree"):
+            raise ValueError(f"structure={structure!r} needs values='bins'.")
         self.network: Network | None = None
         if network is not None:
             if not isinstance(network, dict):
@@ -133,6 +145,8 @@ class BayesianNetworkFamily(Family):
             self.network = self._build(network)
 
     def _build(self, network: dict[str, Any]) -> Network:
+        if "trees" in network:
+            return HiddenTreeNetwork(self.event, network["grains"], network["states"], network["trees"])
         for part in network["conditionals"]:
             if part["smoothing"] is not None:
                 learning.smoothing_of(part["smoothing"])
@@ -146,10 +160,13 @@ class BayesianNetworkFamily(Family):
 
     # ------------------------------------------------------------------------------------------------------ learning
 
-    def fit_closed_form(self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False) -> Mapping[str, Any]:
+    def fit_closed_form(
+        self, train: Batch, held_out: Batch, seed: int, *, partial: bool = False, seconds: float | None = None
+    ) -> Mapping[str, Any]:
         """Finds bins, graph and parameters; with `partial`, adds the counts of `train` to a network already learned.
 
-        Returns what was tried, with the mean held-out log-probability of each candidate structure.
+        Only trees of hidden states take so long that `seconds` limits them. Returns what was tried, with the mean
+        held-out log-probability of each candidate structure.
         """
         for batch in (train, held_out):
             if not batch.fully_observed:
@@ -169,15 +186,22 @@ class BayesianNetworkFamily(Family):
             cut = len(train) // 10
             apart, rest = (train.rows(torch.from_numpy(np.sort(part))) for part in (order[:cut], order[cut:]))
             held_out, train = (apart, rest) if cut else (train, train)
-        learner = learning.fit if self.settings["values"] == "bins" else gaussian_learning.fit
-        network, description, record = learner(
-            self.event, train, held_out, self._options(), self.settings["max_memory"]
-        )
+        network, description, record = self._learn(train, held_out, seed, seconds)
         self.network = network
         self.settings["network"] = description
         if len(apart):
             self._add_rows(network, apart)
         return record
+
+    def _learn(
+        self, train: Batch, held_out: Batch, seed: int, seconds: float | None
+    ) -> tuple[Network, dict[str, Any], Mapping[str, Any]]:
+        own = self.settings
+        if own["structure"] == "hidden_tree":
+            options = hidden_learning.Options(own["states"], own["components"], own["max_bins"], seconds=seconds)
+            return hidden_learning.fit(self.event, train, held_out, options, seed)
+        learner = learning.fit if own["values"] == "bins" else gaussian_learning.fit
+        return learner(self.event, train, held_out, self._options(), own["max_memory"])
 
     def _options(self) -> learning.Options:
         own = self.settings
@@ -198,6 +222,8 @@ class BayesianNetworkFamily(Family):
         if isinstance(network, DiscreteNetwork):
             network.add_counts(train)
             learning.estimate(network, description["conditionals"], options.smoothing)
+        elif isinstance(network, HiddenTreeNetwork):
+            network.add_rows(train)
         else:
             gaussian_learning.add_rows(network, train)
             gaussian_learning.estimate(network, description, options)
@@ -208,8 +234,10 @@ class BayesianNetworkFamily(Family):
         """Fits the tables of the graph anew to records of which not everything has to be known; see `estimation`."""
         network = self._fitted()
         if not isinstance(network, DiscreteNetwork):
-            raise NotSupported("Parameters are fitted to incomplete records with values='bins' only.")
-        return fit_parameters(network, network.evidence(question), prior, max_iterations, tolerance)
+            raise NotSupported(
+                "Parameters are fitted to incomplete records with values='bins' and without hidden states only."
+            )
+        return fit_parameters(network, evidence_of(network.nodes, question), prior, max_iterations, tolerance)
 
     # ------------------------------------------------------------------------------------------------------- answers
 
@@ -250,8 +278,8 @@ class BayesianNetworkFamily(Family):
         """As `posterior`, for networks that are too wide for exact answers; see `approximation`."""
         network = self._fitted()
         if not isinstance(network, DiscreteNetwork):
-            raise NotSupported("A linear-Gaussian network answers exactly, or not at all: use method='exact'.")
-        evidence = network.asked(question, targets)
+            raise NotSupported("This kind of network answers exactly, or not at all: use method='exact'.")
+        evidence = asked(network.nodes, question, targets)
         if method == "loopy":
             found = loopy_propagation(network, evidence, targets)
         else:

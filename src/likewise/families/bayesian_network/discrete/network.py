@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from likewise.errors import DataError
 from likewise.events import Batch, Event, State, Status
+from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.discrete.partitions import Partition, Table, Tree
 from likewise.families.bayesian_network.inference.contraction import Integers
@@ -150,33 +150,9 @@ class DiscreteNetwork(nn.Module):
         whole = (batch.status == Status.OBSERVED).all(1)
         total[whole] += self.log_prob_states(self.nodes.states(batch.rows(whole)))
         if not bool(whole.all()):
-            part = self.inference.log_prob(self.evidence(Question(batch.rows(~whole))))
+            part = self.inference.log_prob(evidence_of(self.nodes, Question(batch.rows(~whole))))
             total[~whole] += torch.from_numpy(part).to(total.device)
         return total
-
-    def evidence(self, question: Question) -> Evidence:
-        """What is known about the states of the entries of the records."""
-        batch = question.evidence
-        status = batch.status.cpu().numpy()
-        weights = {}
-        for i in np.flatnonzero((status == Status.RESTRICTED).any(0)).tolist():
-            rows = np.flatnonzero(status[:, i] == Status.RESTRICTED)
-            logs = np.zeros((len(batch), self.nodes.sizes[i]))
-            logs[rows] = self.nodes.log_evidence(batch.rows(torch.from_numpy(rows)), i).cpu().numpy()
-            weights[i] = logs
-        states, observed = self.nodes.states(batch).cpu().numpy(), status == Status.OBSERVED
-        for i, likelihood in question.likelihoods.items():
-            agrees = likelihood.double().cpu().numpy()
-            if i not in weights and ((agrees > 0).sum(1) == 1).all():
-                # Only one state is left: it is as good as observed, and inference need not sum over it.
-                states = states.copy()
-                states[:, i] = np.where(observed[:, i], states[:, i], agrees.argmax(1))
-                observed[:, i] = True
-                continue
-            logs = weights.setdefault(i, np.zeros((len(batch), self.nodes.sizes[i])))
-            with np.errstate(divide="ignore"):
-                logs[:, : agrees.shape[1]] += np.log(agrees)
-        return Evidence(states, observed, weights, frozenset(question.set_from_outside))
 
     def log_prob_states(self, states: Tensor) -> Tensor:
         """Exact log-probabilities (B,) of joint states (B, E)."""
@@ -194,7 +170,7 @@ class DiscreteNetwork(nn.Module):
 
     def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
         """For each target the probabilities (B, states) of its states."""
-        found = self.inference.posterior(self.asked(question, targets), targets)
+        found = self.inference.posterior(asked(self.nodes, question, targets), targets)
         return [
             torch.from_numpy(part[:, : self.inference.parameters.seen(i)])
             for i, part in zip(targets, found, strict=True)
@@ -202,21 +178,9 @@ class DiscreteNetwork(nn.Module):
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability given the evidence (B,)."""
-        evidence = self.asked(question, targets)
+        evidence = asked(self.nodes, question, targets)
         states, _, logs = self.inference.most_probable(evidence, targets)
         return torch.from_numpy(states[:, list(targets)]), torch.from_numpy(logs)
-
-    def asked(self, question: Question, targets: Sequence[int]) -> Evidence:
-        """The evidence; DataError where it observes a target in a state that no training record had."""
-        evidence = self.evidence(question)
-        for i in targets:
-            odd = evidence.observed[:, i] & (evidence.states[:, i] >= self.inference.parameters.seen(i))
-            if odd.any():
-                raise DataError(
-                    f"Row {int(odd.argmax())} observes {self.event.all[i].name} in a state that no training record "
-                    "had, which is none of the states that answers are about: leave the column out of the targets."
-                )
-        return evidence
 
     # ------------------------------------------------------------------------------------------------------ samples
 
@@ -252,7 +216,7 @@ class DiscreteNetwork(nn.Module):
 
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Batch:
         """`draws` exact, independent records for each record of evidence."""
-        known = self.evidence(Question(evidence))
+        known = evidence_of(self.nodes, Question(evidence))
         states = known.states.repeat(draws, 0)
         joint = torch.from_numpy(states)
         for rows, query, chosen in self.inference.draw(known, draws, generator):

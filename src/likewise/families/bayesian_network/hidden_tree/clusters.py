@@ -1,0 +1,88 @@
+"""Where learning starts: rows in clusters, one clustering for every node of the tree.
+
+Expectation maximisation of many hidden states from a random start stays poor. A state that starts as a cluster of rows
+that are alike in the node's column, and less and less in those further away, is nearly what it will be (as Liu et al.
+2023 start from the clusters of a larger model's embedding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from likewise.families.bayesian_network.hidden_tree.passes import Shape
+
+DECAY = 0.4
+"""How much less a column counts for every step further along the tree."""
+
+ROUNDS = 8
+ROWS = 10_000
+"""Rows that centres are found from, where there are more; at least `ROWS_EACH` for every cluster."""
+
+ROWS_EACH = 20
+TILE = 4096
+
+
+def features(states: Tensor, sizes: Sequence[int], places: Sequence[Tensor | None]) -> list[Tensor]:
+    """Each column as a matrix (rows, some), centred, of mean squared length 1: normal scores of values, indicators."""
+    found = []
+    for i, size in enumerate(sizes):
+        own, place = states[:, i], places[i]
+        bins = 0 if place is None else len(place)
+        indicators = torch.nn.functional.one_hot(own, size).float()
+        part = indicators[:, bins:]
+        if place is not None:
+            score = torch.cat([place.float(), torch.zeros(size - bins)])[own]
+            part = torch.cat([score[:, None], part], 1)
+        part = part - part.mean(0)
+        found.append(part / part.pow(2).sum(1).mean().sqrt().clamp(min=1e-6))
+    return found
+
+
+def distances(shape: Shape) -> Tensor:
+    """How many steps two nodes are apart (nodes, nodes)."""
+    count = len(shape)
+    found = torch.zeros(count, count, dtype=torch.int64)
+    done: list[int] = []
+    for node in shape.order:
+        above = shape.parents[node]
+        if above >= 0:
+            found[node, done] = found[above, done] + 1
+            found[done, node] = found[node, done]
+        done.append(node)
+    return found
+
+
+def assignments(shape: Shape, columns: Sequence[Tensor], states: int, generator: torch.Generator) -> Tensor:
+    """The cluster (rows, nodes) that each row starts in at each node, out of `states`."""
+    apart = distances(shape)
+    found = []
+    for node in range(len(shape)):
+        # Columns that count for less than a thousandth are left out.
+        near = [j for j in range(len(shape)) if DECAY ** int(apart[node, j]) > 1e-3]
+        seen = torch.cat([columns[j] * DECAY ** int(apart[node, j]) for j in near], 1)
+        found.append(clusters(seen, states, generator))
+    return torch.stack(found, 1)
+
+
+def clusters(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """The nearest of `count` centres to each point (rows,); k-means (Lloyd 1982) finds them from some of the rows."""
+    order = torch.randperm(len(points), generator=generator)
+    some = points[order[: max(ROWS, ROWS_EACH * count)]]
+    centres = some[torch.arange(count) % len(some)].clone()
+    for _ in range(ROUNDS):
+        nearest = _nearest(some, centres)
+        sizes = torch.bincount(nearest, minlength=count)
+        means = torch.zeros_like(centres).index_add_(0, nearest, some) / sizes.clamp(min=1)[:, None]
+        empty = sizes == 0
+        means[empty] = some[torch.randint(len(some), (int(empty.sum()),), generator=generator)]
+        centres = means
+    return _nearest(points, centres)
+
+
+def _nearest(points: Tensor, centres: Tensor) -> Tensor:
+    lengths = centres.pow(2).sum(1)
+    parts = points.split(TILE)
+    return torch.cat([(lengths - 2 * (part @ centres.T)).argmin(1) for part in parts])

@@ -1,0 +1,388 @@
+"""A mixture of trees of hidden states over the nodes of an event: exact scores, samples, conditionals, posteriors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from likewise.errors import NotSupported
+from likewise.events import Batch, Event, State
+from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.hidden_tree.passes import Tables, Upward, beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
+from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected
+from likewise.families.bayesian_network.inference.exact import Evidence, impossible
+from likewise.families.family import Question
+
+MAX_STATES = 1 << 12
+"""Hidden states of a node at most: a limit on what a model file may ask for."""
+
+TILE = 1 << 23
+"""Numbers that the messages of a tile of rows take, about."""
+
+
+class HiddenTreeNetwork(nn.Module):
+    """A mixture of trees; each has a hidden state behind every column (hidden Chow-Liu trees: Liu and Van den Broeck
+    2021).
+
+    Parameters
+    ----------
+    event : Event
+    grains : list
+        See `Nodes`.
+    states : int
+        Hidden states of every node.
+    trees : list of list of int
+        The column above each column, -1 at the root, of every tree.
+
+    Attributes
+    ----------
+    shown : float64 (states of all columns)
+        How often training records were in each state, those that none had left out.
+    weights : float64 (trees,)
+    """
+
+    def __init__(self, event: Event, grains: list[Any], states: Any, trees: Any) -> None:
+        super().__init__()
+        self.event, self.nodes = event, Nodes(event, grains)
+        if type(states) is not int or not 1 <= states <= MAX_STATES:
+            raise ValueError(f"A tree has from 1 to {MAX_STATES} hidden states a node.")
+        if not isinstance(trees, list):
+            raise ValueError("A mixture is a list of trees.")
+        self.hidden = states
+        self.sizes = [size - (self.nodes.unseen(i) is not None) for i, size in enumerate(self.nodes.sizes)]
+        self.starts = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
+        self.shown: Tensor
+        self.weights: Tensor
+        self.register_buffer("shown", torch.zeros(sum(self.sizes), dtype=torch.float64))
+        self.register_buffer("weights", torch.zeros(len(trees), dtype=torch.float64))
+        self.trees = nn.ModuleList()
+        for parents in trees:
+            self._append(parents)
+        self._tables: list[Tables] | None = None
+
+    def _append(self, parents: Any) -> HiddenTree:
+        if not isinstance(parents, list) or len(parents) != len(self.event):
+            raise ValueError("A tree of hidden states has another number of columns than its event.")
+        tree = HiddenTree(parents, self.hidden, sum(self.sizes))
+        self.trees.append(tree)
+        return tree
+
+    def of(self, t: int) -> HiddenTree:
+        """Tree number `t`."""
+        found = self.trees[t]
+        assert isinstance(found, HiddenTree)
+        return found
+
+    # ----------------------------------------------------------------------------------------------------- parameters
+
+    @property
+    def marginals(self) -> Marginals:
+        """The columns' own distributions."""
+        bins = [self.nodes.of(i) for i in range(len(self.event))]
+        return Marginals(self.shown, self.sizes, [0 if own is None else own.size for own in bins])
+
+    @property
+    def tables(self) -> list[Tables]:
+        """The distributions of every tree, float64."""
+        if self._tables is None:
+            marginals = self.marginals
+            trees = [self.of(t) for t in range(len(self.trees))]
+            self._tables = [marginals.tables(tree.counts.double(), tree.strengths) for tree in trees]
+        return self._tables
+
+    def changed(self) -> None:
+        """To be called when counts have changed."""
+        self._tables = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tables": None}
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        self.changed()
+        super()._load_from_state_dict(*args, **kwargs)
+
+    def count(self, batch: Batch) -> None:
+        """Adds fully observed records to the counts of columns and of grains."""
+        states = self.nodes.states(batch)
+        for i, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
+            own = self.nodes.of(i)
+            if own is not None:
+                grains = own.grain(batch.values[batch.codes[:, i] == 0, i])
+                own.counts += torch.bincount(grains, minlength=len(own.counts)).double()
+            counted = torch.bincount(states[:, i], minlength=size)[:size]
+            self.shown[start : start + size] += counted.double()
+        self.changed()
+
+    def add(self, parents: list[int], counts: Tables, strengths: Strengths) -> None:
+        """Adds a tree to the mixture; all weigh the same."""
+        self._append(parents).keep(counts, strengths)
+        self.weights = torch.full((len(self.trees),), 1.0 / len(self.trees), dtype=torch.float64)
+        self.changed()
+
+    def add_rows(self, batch: Batch) -> None:
+        """Adds what is expected of the hidden states of fully observed records to all counts."""
+        tables = self.tables
+        self.count(batch)
+        states = self.nodes.states(batch)
+        index = (states + torch.tensor(self.starts))[self._known(states)]
+        for t, own in enumerate(tables):
+            tree = self.of(t)
+            for part in index.split(self._rows):
+                found = expected(tree.shape, own, part)[1]
+                counts = tree.counts
+                tree.keep(Tables(counts.root + found.root, counts.steps + found.steps, counts.leaves + found.leaves))
+        self.changed()
+
+    def _known(self, states: Tensor) -> Tensor:
+        """Rows (B,) in which every column is in a state that some training record had."""
+        return (states < torch.tensor(self.sizes, device=states.device)).all(1)
+
+    # --------------------------------------------------------------------------------------------------------- scores
+
+    def log_prob(self, batch: Batch) -> Tensor:
+        """Exact log-probabilities (B,) of records with any evidence, in the user's units."""
+        total = self.nodes.log_values(batch)
+        evidence = evidence_of(self.nodes, Question(batch))
+        for rows, found, offset in self._upward(evidence, seen_only=False):
+            total[rows] += self._mixed(found).logsumexp(0) + offset
+        return total
+
+    def _mixed(self, found: list[Upward]) -> Tensor:
+        """The log of weight times probability of the evidence, of every tree (trees, B)."""
+        return torch.stack([part.log_prob for part in found]) + self.weights.log()[:, None]
+
+    @property
+    def _rows(self) -> int:
+        """Rows of a tile."""
+        return max(16, TILE // (len(self.event) * self.hidden))
+
+    def _upward(self, evidence: Evidence, seen_only: bool) -> Iterator[tuple[slice, list[Upward], Tensor]]:
+        """For tiles of rows: which, the messages of every tree, and what is to be added to their logs (B,)."""
+        for start in range(0, len(evidence), self._rows):
+            rows = slice(start, start + self._rows)
+            part = evidence.rows(rows)
+            looks, offset = self._looks(part, seen_only)
+            yield (
+                rows,
+                [
+                    upward(self.of(t).shape, tables, [look and look(tables.leaves) for look in looks], len(part))
+                    for t, tables in enumerate(self.tables)
+                ],
+                offset,
+            )
+
+    def _looks(self, evidence: Evidence, seen_only: bool) -> tuple[list[Callable[[Tensor], Tensor] | None], Tensor]:
+        """For every entry what is known of it, as a map of leaves to weights (B, k), and what the weights lack (B,)."""
+        offset = torch.zeros(len(evidence), dtype=torch.float64)
+        looks: list[Callable[[Tensor], Tensor] | None] = []
+        for i, entry in enumerate(self.event.all):
+            start, size = self.starts[i], self.sizes[i]
+            observed = torch.from_numpy(evidence.observed[:, i])
+            states = torch.from_numpy(evidence.states[:, i])
+            unseen = observed & (states >= size)
+            known = observed & ~unseen
+            # The reserved share is the same whatever the hidden state.
+            offset[known] += np.log1p(-entry.reserved)
+            if unseen.any():
+                offset[unseen] += np.log(entry.reserved)
+            weighed = i in evidence.log_weights and bool((~observed).any())
+            if not weighed:
+                looks.append(None if not known.any() else _observed(known, states.clamp(max=size - 1) + start))
+                continue
+            logs = torch.from_numpy(evidence.log_weights[i]).masked_fill(observed[:, None], 0.0)
+            weights = logs[:, :size]
+            if size < logs.shape[1]:
+                lost = torch.full_like(logs[:, size:], -torch.inf) if seen_only else logs[:, size:]
+            else:
+                lost = logs[:, :0]
+            top = torch.cat([weights, lost], 1).amax(1).clamp(min=-1e300)
+            offset += torch.where(observed, torch.zeros_like(top), top)
+            shares = (weights - top[:, None]).exp() * (1 - entry.reserved)
+            apart = (lost - top[:, None]).exp().sum(1) * entry.reserved
+            looks.append(_weighed(observed, known, states.clamp(max=size - 1) + start, shares, apart, start))
+        return looks, offset
+
+    # -------------------------------------------------------------------------------------------------------- answers
+
+    @property
+    def graph(self) -> list[list[int]]:
+        """The parents of each entry in the first tree, hidden state above hidden state."""
+        return self.of(0).shape.above
+
+    def states(self, entry: int) -> list[State]:
+        """The states of an entry: its bins, then its codes, without what was never seen."""
+        return self.nodes.described(entry)
+
+    def posterior(self, question: Question, targets: Sequence[int]) -> list[Tensor]:
+        """For each target the probabilities (B, states) of its states."""
+        evidence = self._asked(question, targets)
+        out = [torch.zeros(len(evidence), self.sizes[i], dtype=torch.float64) for i in targets]
+        for rows, found, _ in self._upward(evidence, seen_only=True):
+            shares = self._shares(found, rows.start)
+            for t, tables in enumerate(self.tables):
+                hidden = beliefs(self.of(t).shape, tables, found[t], targets)
+                for place, i in enumerate(targets):
+                    out[place][rows] += shares[t][:, None] * self._shown(evidence, rows, i, tables, hidden[i])
+        for place, i in enumerate(targets):
+            own = out[place]
+            known = torch.from_numpy(evidence.observed[:, i])
+            states = torch.from_numpy(evidence.states[:, i])[known]
+            own[known] = torch.nn.functional.one_hot(states, own.shape[1]).double()
+        return out
+
+    def _shares(self, found: list[Upward], first: int) -> Tensor:
+        """p(tree | evidence), (trees, B); DataError where a row's evidence is impossible."""
+        mixed = self._mixed(found)
+        total = mixed.logsumexp(0)
+        if bool(total.isneginf().any()):
+            raise impossible(first + int(total.isneginf().int().argmax()))
+        return (mixed - total).exp()
+
+    def _shown(self, evidence: Evidence, rows: slice, i: int, tables: Tables, hidden: Tensor) -> Tensor:
+        """p(state of entry `i` | evidence) where it is not observed, (B, states), from p(z | evidence)."""
+        leaf = tables.leaves[self.starts[i] :][: self.sizes[i]]
+        if i not in evidence.log_weights:
+            return hidden @ leaf.T
+        logs = torch.from_numpy(evidence.log_weights[i][rows, : self.sizes[i]])
+        weights = (logs - logs.amax(1, keepdim=True).clamp(min=-1e300)).exp()
+        # Given z, states are weighed and normed; what z says of the evidence at its own column is in p(z | evidence).
+        total = weights @ leaf
+        return weights * ((hidden / total.clamp(min=1e-300)) @ leaf.T)
+
+    def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The most probable state (B, 1) of one target, and the log of its probability given the evidence (B,)."""
+        evidence = self._asked(question, targets)
+        asked_of = [i for i in targets if not evidence.observed[:, i].all()]
+        if len(asked_of) > 1:
+            raise NotSupported(
+                "Trees of hidden states know the most probable state of one column at a time: ask for one target, or "
+                "fit a network without hidden states, such as structure='auto'."
+            )
+        best = torch.from_numpy(evidence.states[:, list(targets)].copy())
+        logs = torch.zeros(len(evidence), dtype=torch.float64)
+        for i in asked_of:
+            shares, states = self.posterior(question, [i])[0].max(1)
+            best[:, list(targets).index(i)] = states
+            logs = shares.log()
+        return best, logs
+
+    def _asked(self, question: Question, targets: Sequence[int]) -> Evidence:
+        if question.set_from_outside:
+            raise NotSupported(
+                "Hidden states stand for no causes, so that setting a column from outside means nothing here: fit a "
+                "network without hidden states, such as structure='auto'."
+            )
+        return asked(self.nodes, question, targets)
+
+    # -------------------------------------------------------------------------------------------------------- samples
+
+    def sample(self, size: int, generator: torch.Generator) -> Batch:
+        """`size` independent records."""
+        states = torch.empty(len(self.event), size, dtype=torch.int64).T
+        trees = _drawn(self.weights[None], torch.zeros(size, dtype=torch.int64), generator)
+        for t, tables in enumerate(self.tables):
+            at = (trees == t).nonzero()[:, 0]
+            shape = self.of(t).shape
+            hidden: dict[int, Tensor] = {}
+            for node in shape.order:
+                over = shape.parents[node]
+                hidden[node] = _below(tables, node, hidden[over] if over >= 0 else None, len(at), generator)
+                leaf = tables.leaves[self.starts[node] :][: self.sizes[node]]
+                states[at, node] = _drawn(leaf.T, hidden[node], generator)
+        return self.nodes.records(states, generator)
+
+    def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Batch:
+        """`draws` exact, independent records for each record of evidence."""
+        known = evidence_of(self.nodes, Question(evidence))
+        states = torch.from_numpy(known.states.repeat(draws, 0))
+        for rows, found, _ in self._upward(known, seen_only=True):
+            shares = self._shares(found, rows.start)
+            count = shares.shape[1]
+            record = torch.arange(count).repeat_interleave(draws)
+            trees = _chosen(shares.T[record], generator)
+            for t, tables in enumerate(self.tables):
+                at = (trees == t).nonzero()[:, 0]
+                hidden = self._hidden(t, tables, found[t], record[at], generator)
+                for i, z in hidden.items():
+                    own = self._leaf(known, rows.start + record[at], i, tables, z, generator)
+                    states[rows.start * draws + at, i] = own
+        observed = torch.from_numpy(known.observed.repeat(draws, 0))
+        states = torch.where(observed, torch.from_numpy(known.states.repeat(draws, 0)), states)
+        return self.nodes.records(states, generator, evidence.repeat(draws))
+
+    def _hidden(
+        self, t: int, tables: Tables, found: Upward, record: Tensor, generator: torch.Generator
+    ) -> dict[int, Tensor]:
+        """Hidden states of every node of tree `t` given the evidence of the records (n,), drawn from the root down."""
+        shape = self.of(t).shape
+        hidden: dict[int, Tensor] = {}
+        for node in shape.order:
+            over, message = shape.parents[node], found.messages[node]
+            if message is None:
+                hidden[node] = _below(tables, node, hidden[over] if over >= 0 else None, len(record), generator)
+                continue
+            weights = message[record]
+            weights = weights * (tables.root if over < 0 else tables.steps[node][hidden[over]])
+            hidden[node] = _chosen(weights, generator)
+        return hidden
+
+    def _leaf(
+        self, evidence: Evidence, rows: Tensor, i: int, tables: Tables, z: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """States (n,) of entry `i` given hidden states, and what each row's evidence says of the entry itself."""
+        leaf = tables.leaves[self.starts[i] :][: self.sizes[i]]
+        if i not in evidence.log_weights:
+            return _drawn(leaf.T, z, generator)
+        logs = torch.from_numpy(evidence.log_weights[i][rows.numpy(), : self.sizes[i]])
+        weights = (logs - logs.amax(1, keepdim=True).clamp(min=-1e300)).exp()
+        return _chosen(weights * leaf.T[z], generator)
+
+
+def _observed(known: Tensor, at: Tensor) -> Callable[[Tensor], Tensor]:
+    """Weights of an entry that is observed in some rows, and not known at all in the others."""
+    if bool(known.all()):
+        return lambda leaves: leaves[at]
+    return lambda leaves: torch.where(known[:, None], leaves[at], torch.ones((), dtype=leaves.dtype))
+
+
+def _weighed(
+    observed: Tensor, known: Tensor, at: Tensor, shares: Tensor, apart: Tensor, start: int
+) -> Callable[[Tensor], Tensor]:
+    """Weights of an entry whose states are weighed where it is not observed."""
+
+    def look(leaves: Tensor) -> Tensor:
+        weighed = shares @ leaves[start : start + shares.shape[1]] + apart[:, None]
+        seen = torch.where(known[:, None], leaves[at], torch.ones((), dtype=leaves.dtype))
+        return torch.where(observed[:, None], seen, weighed)
+
+    return look
+
+
+def _below(tables: Tables, node: int, above: Tensor | None, size: int, generator: torch.Generator) -> Tensor:
+    """Hidden states (size,) of a node given those of the node above, None for the root."""
+    if above is None:
+        return _drawn(tables.root[None], torch.zeros(size, dtype=torch.int64), generator)
+    return _drawn(tables.steps[node], above, generator)
+
+
+def _drawn(table: Tensor, row: Tensor, generator: torch.Generator) -> Tensor:
+    """States (n,) from the distributions in the rows of a table, by number."""
+    ends = table.cumsum(1)
+    # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
+    shifted = (ends / ends[:, -1:] + torch.arange(len(ends))[:, None]).flatten()
+    u = torch.rand(len(row), generator=generator, device=generator.device, dtype=torch.float64).to(row.device)
+    width = table.shape[1]
+    return (torch.searchsorted(shifted, u + row, right=True) - row * width).clamp(0, width - 1)
+
+
+def _chosen(weights: Tensor, generator: torch.Generator) -> Tensor:
+    """A state (n,) from each row of weights (n, states)."""
+    ends = weights.cumsum(1)
+    u = torch.rand(len(ends), 1, generator=generator, device=generator.device, dtype=torch.float64).to(ends.device)
+    return torch.searchsorted(ends, u * ends[:, -1:], right=True).clamp(max=ends.shape[1] - 1)[:, 0]

@@ -1,0 +1,55 @@
+"""How much every distribution of a tree is smoothed: what predicts held-out rows best, node by node."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
+
+STEPS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+LEAVES = (0.1, 1.0, 10.0)
+SHAPES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+START = (1.0, 1.0, 30.0)
+"""Strengths of steps, leaves and shapes before anything was held out."""
+
+
+def start(nodes: int) -> Strengths:
+    """The strengths that learning starts with."""
+    return Strengths(*(torch.full((nodes,), strength) for strength in START))
+
+
+def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, index: Tensor) -> Strengths:
+    """The strengths with which held-out rows (B, nodes) are most probable, each changed while the others are as before.
+
+    A record's probability is linear in every table: with the messages of all other nodes, those of many versions of one
+    table need no pass of their own.
+    """
+    tables = marginals.tables(counts, old)
+    up = upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index))
+    step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
+
+    def choose_step(node: int, share: Tensor) -> None:
+        message = up.messages[node]
+        assert message is not None
+        versions = [Marginals.step(counts.steps[node], torch.tensor(strength)) for strength in STEPS]
+        scores = [((share @ version) * message).sum(1).log().sum() for version in versions]
+        step[node] = STEPS[int(torch.stack(scores).argmax())]
+
+    found = beliefs(shape, tables, up, above=choose_step)
+    start = 0
+    for i, part in enumerate(counts.leaves.split(marginals.sizes)):
+        own = index[:, i]
+        outside = found[i] / tables.leaves[own]
+        outside = outside / outside.sum(1, keepdim=True)
+        best = -torch.inf
+        for weight in LEAVES:
+            for width in SHAPES if marginals.bins[i] > 1 else SHAPES[:1]:
+                version = marginals.leaf(i, part, weight, width)
+                score = float((outside * version[own - start]).sum(1).log().sum())
+                if score > best:
+                    best, leaf[i], shaped[i] = score, weight, width
+        start += len(part)
+    return Strengths(step, leaf, shaped)

@@ -1,0 +1,120 @@
+"""From expected counts to the distributions of a tree of hidden states: every one is smoothed towards a simpler one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from likewise.families.bayesian_network.hidden_tree.passes import Tables
+
+ROOT = 1.0
+"""Pseudo-count of every state at the root."""
+
+FLOOR = 1e-9
+"""Added to every probability: what a state can never show would be impossible, and denormal numbers are slow."""
+
+SPREAD = 0.02
+"""Prior variance of values given a hidden state, in squared standard deviations of the column."""
+
+SPREAD_WEIGHT = 3.0
+"""Records that this prior counts for."""
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How many records the simpler distribution counts for, of every node (nodes,).
+
+    Attributes
+    ----------
+    step :
+        Of what the node's states are without the state above, in every row of a step.
+    leaf :
+        Of the column's own distribution, for every hidden state.
+    shape :
+        Of the column's own distribution made as narrow, and moved as far, as values given the hidden state are.
+    """
+
+    step: Tensor
+    leaf: Tensor
+    shape: Tensor
+
+
+class Marginals:
+    """The columns' own distributions, which leaves are smoothed towards.
+
+    Parameters
+    ----------
+    counts : (states of all columns,)
+        Of the training rows.
+    sizes : list of int
+        The number of states of each column, without the unseen one.
+    bins : list of int
+        How many of these, the first ones, are bins of a value.
+    """
+
+    def __init__(self, counts: Tensor, sizes: Sequence[int], bins: Sequence[int]) -> None:
+        self.sizes, self.bins = list(sizes), list(bins)
+        self.shares: list[Tensor] = []
+        self.places: list[Tensor | None] = []
+        for own, ordered in zip(counts.split(self.sizes), bins, strict=True):
+            raised = own.double() + 1.0 / len(own)
+            self.shares.append(raised / raised.sum())
+            if ordered < 2:
+                self.places.append(None)
+                continue
+            # Where a bin lies among all values, as a normal score.
+            values = raised[:ordered] / raised[:ordered].sum()
+            self.places.append(torch.special.ndtri(values.cumsum(0) - 0.5 * values))
+
+    def tilted(self, i: int, counts: Tensor) -> Tensor:
+        """The bins of column `i` (bins, k), moved and narrowed to the mean and variance of the counts (bins, k).
+
+        A standard normal times exp(a z + b z^2) is normal again: so are the shares of bins where values are normal
+        scores, and bins that are heavier than their neighbours stay so.
+        """
+        places = self.places[i]
+        assert places is not None
+        z, shares = places.to(counts)[:, None], self.shares[i][: self.bins[i]].to(counts)[:, None]
+        size = counts.sum(0)
+        mean = (counts * z).sum(0) / (size + 1e-9)
+        variance = (counts * (z - mean) ** 2).sum(0)
+        variance = (variance + SPREAD_WEIGHT * SPREAD) / (size + SPREAD_WEIGHT)
+        return torch.softmax(0.5 * z**2 - 0.5 * (z - mean) ** 2 / variance + shares.log(), 0)
+
+    def leaf(self, i: int, counts: Tensor, leaf: float, shape: float) -> Tensor:
+        """p(state | z) of column `i`, (states, k), from expected counts."""
+        bins = self.bins[i]
+        shares = self.shares[i].to(counts)[:, None]
+        if bins < 2:
+            return _floored(counts + leaf * shares, 0)
+        values = counts[:bins]
+        size = values.sum(0)
+        shaped = (values + shape * self.tilted(i, values)) / (size + shape)
+        values = shaped * (size + leaf * shares[:bins].sum())
+        return _floored(torch.cat([values, counts[bins:] + leaf * shares[bins:]]), 0)
+
+    @staticmethod
+    def step(counts: Tensor, strength: Tensor) -> Tensor:
+        """p(z | z above), (..., k, k), from expected counts; the strength broadcasts."""
+        # A state's share whatever the state above: k pseudo-counts over all, spread evenly.
+        own = counts.sum(-2, keepdim=True) + 1.0
+        return _floored(counts + strength * own / own.sum(-1, keepdim=True), -1)
+
+    def tables(self, counts: Tables, strengths: Strengths) -> Tables:
+        """The distributions of a tree from the expected counts of its hidden states and of what they show."""
+        root = counts.root + ROOT
+        leaves = [
+            self.leaf(i, part, float(strengths.leaf[i]), float(strengths.shape[i]))
+            for i, part in enumerate(counts.leaves.split(self.sizes))
+        ]
+        steps = self.step(counts.steps, strengths.step.to(counts.steps)[:, None, None])
+        return Tables(root / root.sum(), steps, torch.cat(leaves))
+
+
+def _floored(weights: Tensor, axis: int) -> Tensor:
+    """Distributions along an axis, in proportion to the weights but for `FLOOR`."""
+    shares = weights / weights.sum(axis, keepdim=True) + FLOOR
+    return shares / (1.0 + FLOOR * weights.shape[axis])
