@@ -25,7 +25,7 @@ from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
 from likewise.families.bayesian_network.structure.hill_climbing import chow_liu
 
-STATES = 128
+STATES = 256
 MAX_BINS = 128
 MAX_COMPONENTS = 16
 GAIN = 0.003
