@@ -12,44 +12,27 @@ from torch import Tensor
 
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.binning import bin_values
+from likewise.families.bayesian_network.discrete.graphs import graphs
 from likewise.families.bayesian_network.discrete.growth import Column, column, grow
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options, Rows
 from likewise.families.bayesian_network.discrete.partitions import Integers, Partition, Table, Tree
 from likewise.families.bayesian_network.discrete.smoothing import Floats, Smoothing, group_counts, smoothed
 from likewise.families.bayesian_network.inference.elimination import least_peak
-from likewise.families.bayesian_network.structure.graph import topological_order
-from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu, column_ranks
-from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName, mutual_information
+from likewise.families.bayesian_network.structure.chow_liu import chow_liu
+from likewise.families.bayesian_network.structure.counts import Counts
 
 # Measured on held-out rows of adult and its like: finer groups or a lower penalty cost time and gain under .02 nats.
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 DISCOUNTS = (0.0, 0.3, 0.6)
-MAX_PARENTS = {"trees": 8, "tables": 4}
 MAX_BINS = {"trees": 128, "tables": 16}
 TABLE_BINS = (4, 6, 8, 12, 16, 24, 32)
 PARENT_GROUPS = (32, 12)
 PARENT_CODES = 64
-GRAPH_GROUPS = 8
 LOSS = 0.05
 """Nats a record that a limit on states may cost before coarser groups of parents' states are tried."""
-MAX_CANDIDATES = 32
 PENALTY = 0.25
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the learner is asked for; see `BayesianNetworkFamily`."""
-
-    structure: str | list[list[int]] = "auto"
-    conditionals: str = "trees"
-    score: ScoreName = "bic"
-    equivalent_sample_size: float = 10.0
-    max_parents: int | None = None
-    max_bins: int | None = None
-    smoothing: float | None = None
-    tabu: int = 0
-    max_states: int = 1 << 24
 
 
 @dataclass
@@ -72,17 +55,6 @@ class Learned:
     held_out: float = 0.0
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Training and held-out rows as states (rows, columns), with what each column is."""
-
-    train: Integers
-    held_out: Integers
-    sizes: list[int]
-    ordered: list[int]
-    unseen: list[int | None]
-
-
 def fit(
     event: Event, train: Batch, held_out: Batch, options: Options, max_memory: int
 ) -> tuple[DiscreteNetwork, dict[str, Any], Mapping[str, Any]]:
@@ -94,12 +66,14 @@ def fit(
     found: Learned | None = None
     tried: dict[str, float] = {}
     chosen = ""
-    for name, candidates in _graphs(rows, options):
+    for name, candidates in graphs(rows, options):
         for groups in PARENT_GROUPS:
             free = learned = _parameters(rows, candidates, options, groups)
             if name == "ordered":
                 tried[f"{name}, {groups} groups, no limit"] = free.held_out
-                learned = _parameters(rows, _tractable(rows, free, options.max_states, groups), options, groups)
+                learned = _parameters(
+                    rows, _tractable(rows, free, options.max_states, groups, options.required), options, groups
+                )
             tried[f"{name}, {groups} groups" if name == "ordered" else name] = learned.held_out
             if found is None or learned.held_out > found.held_out:
                 found, chosen = learned, name
@@ -199,44 +173,6 @@ def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
     )
 
 
-def _graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
-    """The candidate parents of every column for each structure that is to be tried."""
-    structure = options.structure
-    count = len(rows.sizes)
-    if not isinstance(structure, str):
-        parents: list[list[int]] = [[] for _ in range(count)]
-        for above, child in structure:
-            parents[child].append(above)
-        topological_order(parents)
-        return [("edges", parents)]
-    trees = options.conditionals == "trees"
-    limit = GRAPH_GROUPS if trees else max(rows.sizes)
-    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], limit, limit) for i in range(count)]
-    states, sizes = np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]
-    graphs: list[tuple[str, list[list[int]]]] = []
-    if structure in ("auto", "chow_liu"):
-        graphs.append(("chow_liu", chow_liu(states, sizes)))
-    if structure in ("auto", "hill_climbing", "ordered"):
-        scores = FamilyScores(states, sizes, options.score, options.equivalent_sample_size)
-        most = options.max_parents or MAX_PARENTS["tables"]
-        climbed = HillClimb(scores, column_ranks(states, sizes), most, options.tabu).run()
-        if structure != "ordered":
-            graphs.append(("hill_climbing", climbed))
-        if structure == "ordered" or (structure == "auto" and trees):
-            graphs.append(("ordered", _earlier(topological_order(climbed), mutual_information(states, sizes))))
-    return graphs
-
-
-def _earlier(order: list[int], information: Floats) -> list[list[int]]:
-    """For every column those before it in the order, the `MAX_CANDIDATES` that tell most about it."""
-    earlier: list[list[int]] = [[] for _ in order]
-    for place, i in enumerate(order):
-        before = order[:place]
-        told = set(sorted(before, key=lambda p: (-information[p, i], p))[:MAX_CANDIDATES])
-        earlier[i] = [p for p in before if p in told]
-    return earlier
-
-
 def _parameters(rows: Rows, candidates: list[list[int]], options: Options, groups: int = PARENT_GROUPS[0]) -> Learned:
     """Partitions and parameters of every node over its candidate parents."""
     trees = options.conditionals == "trees"
@@ -247,8 +183,12 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
         partition: Partition
         if trees:
             limit = options.max_parents or MAX_PARENTS["trees"]
-            partition = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
-            partition = _pruned(partition, i, states, rows, options)
+            required = [p for p, child in options.required if child == i]
+            tree = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
+            if len({*tree.parents, *required}) > limit:
+                others = [p for p in tree.parents if p not in required]
+                tree = grow(columns[i], [(p, columns[p]) for p in others], PENALTY, limit - len(required))
+            partition = _with_parents(_pruned(tree, i, states, rows, options), required, rows.sizes)
         else:
             partition = Table(above, [rows.sizes[p] for p in above])
         counts = cell_counts(partition, states[0], i, rows.sizes[i])
@@ -260,12 +200,22 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
     return out
 
 
+def _with_parents(tree: Tree, required: list[int], sizes: list[int]) -> Tree:
+    """The tree with all parents that it must have, whether or not it asks for them."""
+    missing = [p for p in required if p not in tree.parents]
+    if not missing:
+        return tree
+    return Tree([*tree.parents, *missing], [*tree.sizes, *(sizes[p] for p in missing)], tree.splits)
+
+
 def _columns(rows: Rows, groups: int) -> list[Column]:
     """The columns as growth sees them."""
     return [column(rows.train[:, i], size, rows.ordered[i], groups, PARENT_CODES) for i, size in enumerate(rows.sizes)]
 
 
-def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> list[list[int]]:
+def _tractable(
+    rows: Rows, learned: Learned, max_states: int, groups: int, required: list[list[int]]
+) -> list[list[int]]:
     """The parents of every column, strongest edges first, as far as exact inference stays within `max_states`."""
     columns = _columns(rows, groups)
     edges = sorted(
@@ -275,7 +225,11 @@ def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> li
         for parent, gain in zip(partition.parents, _gains(partition, counts), strict=True)
     )
     parents: list[list[int]] = [[] for _ in rows.sizes]
+    for parent, child in required:
+        parents[child].append(parent)
     for _, child, parent in edges:
+        if [parent, child] in required:
+            continue
         parents[child].append(parent)
         above = {p for family in parents for p in family}
         sizes = {i: columns[i].groups if i in above else 1 for i in range(len(parents))}
@@ -390,6 +344,6 @@ def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
             grains = own.grain(train.values[train.codes[:, i] == 0, i])
             own.counts.copy_(torch.bincount(grains, minlength=len(own.counts)))
         rows = rows_of(nodes, train, held_out)
-        learned = _parameters(rows, chow_liu(rows.train, rows.sizes), options)
+        learned = _parameters(rows, chow_liu(Counts(rows.train, rows.sizes)), options)
         tried[bins] = learned.held_out + float(nodes.log_values(held_out).mean())
     return max(tried, key=tried.__getitem__)
