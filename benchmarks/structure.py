@@ -123,7 +123,8 @@ def edges_of(graph: Graph) -> list[tuple[int, int]]:
 def likewise(states: np.ndarray, sizes: list[int], settings: dict[str, Any]) -> tuple[float, Any, Graph]:
     begun = time.perf_counter()
     climb = Climb(settings.get("tabu", 10), settings.get("restarts", 0))
-    found = find_graph(states, sizes, settings["method"], constraints(len(sizes)), settings["score"], 1.0, climb)
+    free = constraints(len(sizes))
+    found = find_graph(states, sizes, settings["method"], free, settings["score"], 1.0, climb, names=settings["names"])
     return time.perf_counter() - begun, edges_of(found), found
 
 
@@ -188,8 +189,11 @@ def measure(case: Case, rows: int, seed: int, options: argparse.Namespace) -> li
     states = case.draw(rows, seed)
     order = np.random.default_rng(seed).permutation(len(case.sizes))
     shuffled, sizes = np.ascontiguousarray(states[:, order]), [case.sizes[i] for i in order]
+    # A name decides between columns that are copies of each other, as some of hailfinder are.
+    names = [case.columns[i] for i in order]
     calls: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-        f"likewise {name}": (likewise, own) for name, own in {**SEARCHES, **(EXTRA if options.extra else {})}.items()
+        f"likewise {name}": (likewise, {**own, "names": names})
+        for name, own in {**SEARCHES, **(EXTRA if options.extra else {})}.items()
     }
     for peer in options.peers:
         calls.update(PEERS[peer])

@@ -228,6 +228,7 @@ class BayesianNetworkFamily(Family):
             own["required"],
             own["forbidden"],
             own["tiers"],
+            [entry.name for entry in self.event.all],
         )
 
     def _add_rows(self, network: Network, train: Batch) -> None:

@@ -15,42 +15,66 @@ from likewise.families.bayesian_network.discrete.partitions import Bools, Intege
 from likewise.families.bayesian_network.structure.bootstrap import directions
 from likewise.families.bayesian_network.structure.constraints import Constraints
 from likewise.families.bayesian_network.structure.counts import Counts, Floats
+from likewise.families.bayesian_network.structure.discretisation import Bins, Search, alternate
 from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.bayesian_network.structure.scores import mutual_information
 from likewise.families.bayesian_network.structure.search import SearchName, find_graph
 
 GRAPH_GROUPS = 8
+FINE_GROUPS = 32
+ADAPTIVE = ("ges", "hill_climbing", "exact")
+"""Searches that find bins of numeric columns and graph in turn."""
 MAX_CANDIDATES = 32
 
 
 def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
     """The candidate parents of every column for each structure that is to be tried."""
     structure = options.structure
-    count = len(rows.sizes)
     if not isinstance(structure, str):
-        parents: list[list[int]] = [[] for _ in range(count)]
-        for above, child in structure:
-            parents[child].append(above)
-        topological_order(parents)
-        return [("edges", parents)]
+        return [("edges", given(structure, len(rows.sizes)))]
     trees = options.conditionals == "trees"
+    tried: list[SearchName] = ["chow_liu", "hill_climbing"]
+    if options.score != "k2":
+        tried.append("ges")
+    if structure != "auto":
+        tried = ["hill_climbing"] if structure == "ordered" else [cast(SearchName, structure)]
     states, sizes = group(rows, options)
-    constraints = options.constraints(count)
+    searched: dict[str, list[list[int]]] = {}
+    for name in tried:
+        search = searcher(options, len(sizes), name)
+        if name in ADAPTIVE and structure != "ordered" and trees and any(rows.ordered):
+            bins = alternate(ranked(rows), searcher(options, len(sizes), name, brief=True), options.names)
+            searched[name] = search(bins.states, bins.sizes)
+        else:
+            searched[name] = search(states, sizes)
+    out = [] if structure == "ordered" else list(searched.items())
+    if structure == "ordered" or (structure == "auto" and trees):
+        order = topological_order(searched["hill_climbing"])
+        information = mutual_information(Counts(states, sizes))
+        out.append(("ordered", _earlier(order, information, options.constraints(len(sizes)))))
+    return out
 
-    def found(method: SearchName) -> list[list[int]]:
+
+def given(edges: list[list[int]], columns: int) -> list[list[int]]:
+    """The parents of each column in a graph of these edges."""
+    parents: list[list[int]] = [[] for _ in range(columns)]
+    for above, child in edges:
+        parents[child].append(above)
+    topological_order(parents)
+    return parents
+
+
+def searcher(options: Options, columns: int, method: SearchName, brief: bool = False) -> Search:
+    """A search with the settings of `options`, as a function of states and their numbers."""
+    constraints = options.constraints(columns)
+
+    def search(states: Integers, sizes: list[int]) -> list[list[int]]:
+        sample_size = options.equivalent_sample_size
         return find_graph(
-            states, sizes, method, constraints, options.score, options.equivalent_sample_size, options.climb
+            states, sizes, method, constraints, options.score, sample_size, options.climb, brief, options.names
         )
 
-    tried: list[SearchName] = ["chow_liu", "hill_climbing", "ges"]
-    searched = {name: found(name) for name in tried if structure in (name, "auto")}
-    if structure == "exact":
-        searched["exact"] = found("exact")
-    out: list[tuple[str, list[list[int]]]] = list(searched.items())
-    if structure == "ordered" or (structure == "auto" and trees):
-        order = topological_order(searched.get("hill_climbing") or found("hill_climbing"))
-        out.append(("ordered", _earlier(order, mutual_information(Counts(states, sizes)), constraints)))
-    return out
+    return search
 
 
 def graph_finder(nodes: Nodes, records: Batch, options: Options) -> Callable[[Integers], Bools]:
@@ -59,13 +83,11 @@ def graph_finder(nodes: Nodes, records: Batch, options: Options) -> Callable[[In
     ordered = [0 if (own := nodes.of(i)) is None else own.size for i in range(len(nodes.sizes))]
     rows = Rows(states, states[:0], nodes.sizes, ordered, [nodes.unseen(i) for i in range(len(ordered))])
     grouped, sizes = group(rows, options)
-    constraints = options.constraints(len(sizes))
+    search = searcher(options, len(sizes), cast(SearchName, options.structure))
+    settled = options.constraints(len(sizes)).settled
 
     def find(chosen: Integers) -> Bools:
-        method, sample_size = cast(SearchName, options.structure), options.equivalent_sample_size
-        part = grouped[chosen]
-        parents = find_graph(part, sizes, method, constraints, options.score, sample_size, options.climb)
-        return directions(parents, constraints.settled)
+        return directions(search(grouped[chosen], sizes), settled)
 
     return find
 
@@ -77,6 +99,20 @@ def group(rows: Rows, options: Options) -> tuple[Integers, list[int]]:
     # States that no row has, such as the unseen one, would be counted as parameters.
     found = [np.unique(part.grouped, return_inverse=True) for part in grouped]
     return np.stack([states for _, states in found], 1), [max(len(kept), 1) for kept, _ in found]
+
+
+def ranked(rows: Rows) -> Bins:
+    """Fine bins of all columns, merged by rank into as many as searches begin with."""
+    fine, coarse, ordered = [], [], []
+    for i in range(len(rows.sizes)):
+        seen, states = np.unique(rows.train[:, i], return_inverse=True)
+        followed = int((seen < rows.ordered[i]).sum())
+        part = column(states.reshape(-1), len(seen), followed, FINE_GROUPS, GRAPH_GROUPS)
+        start = column(part.grouped, part.groups, part.ordered, GRAPH_GROUPS, GRAPH_GROUPS)
+        fine.append(part.grouped)
+        coarse.append(start.group_of)
+        ordered.append(part.ordered)
+    return Bins(np.stack(fine, 1), ordered, coarse)
 
 
 def _earlier(order: list[int], information: Floats, constraints: Constraints) -> list[list[int]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.discrete.binning import bin_values
+from likewise.families.bayesian_network.discrete.cutting import Cut, discretise, rows_of, suited
 from likewise.families.bayesian_network.discrete.graphs import graphs
 from likewise.families.bayesian_network.discrete.growth import Column, column, grow
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
@@ -20,13 +20,11 @@ from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Opt
 from likewise.families.bayesian_network.discrete.partitions import Integers, Partition, Table, Tree
 from likewise.families.bayesian_network.discrete.smoothing import Floats, Smoothing, group_counts, smoothed
 from likewise.families.bayesian_network.inference.elimination import least_peak
-from likewise.families.bayesian_network.structure.chow_liu import chow_liu
-from likewise.families.bayesian_network.structure.counts import Counts
 
 # Measured on held-out rows of adult and its like: finer groups or a lower penalty cost time and gain under .02 nats.
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 DISCOUNTS = (0.0, 0.3, 0.6)
-MAX_BINS = {"trees": 128, "tables": 16}
+MAX_BINS = 128
 TABLE_BINS = (4, 6, 8, 12, 16, 24, 32)
 PARENT_GROUPS = (32, 12)
 PARENT_CODES = 64
@@ -59,27 +57,28 @@ def fit(
     event: Event, train: Batch, held_out: Batch, options: Options, max_memory: int
 ) -> tuple[DiscreteNetwork, dict[str, Any], Mapping[str, Any]]:
     """The network, its description for the settings, and a record of the fit."""
-    bins = options.max_bins or (MAX_BINS["trees"] if options.conditionals == "trees" else None)
-    bins = bins or _best_table_bins(event, train, held_out)
-    edges, nodes = discretise(event, train, bins)
-    rows = rows_of(nodes, train, held_out)
     found: Learned | None = None
     tried: dict[str, float] = {}
-    chosen = ""
-    for name, candidates in graphs(rows, options):
-        for groups in PARENT_GROUPS:
-            free = learned = _parameters(rows, candidates, options, groups)
-            if name == "ordered":
-                tried[f"{name}, {groups} groups, no limit"] = free.held_out
-                learned = _parameters(
-                    rows, _tractable(rows, free, options.max_states, groups, options.required), options, groups
-                )
-            tried[f"{name}, {groups} groups" if name == "ordered" else name] = learned.held_out
-            if found is None or learned.held_out > found.held_out:
-                found, chosen = learned, name
-            if free.held_out - learned.held_out < LOSS:
-                break
+    best, chosen, cut = -np.inf, "", None
+    for told, own in _cuts(event, train, held_out, options):
+        rows = rows_of(own.nodes, train, held_out)
+        inside = own.log_density(train, held_out)
+        for name, candidates in graphs(rows, options):
+            label = name + told
+            for groups in PARENT_GROUPS:
+                free = learned = _parameters(rows, candidates, options, groups)
+                if name == "ordered":
+                    tried[f"{label}, {groups} groups, no limit"] = inside + free.held_out
+                    kept = _tractable(rows, free, options.max_states, groups, options.required)
+                    learned = _parameters(rows, kept, options, groups)
+                tried[f"{label}, {groups} groups" if name == "ordered" else label] = inside + learned.held_out
+                if inside + learned.held_out > best:
+                    best, found, chosen, cut = inside + learned.held_out, learned, name, own
+                if free.held_out - learned.held_out < LOSS:
+                    break
     assert found is not None
+    assert cut is not None
+    edges, nodes = cut.edges, cut.nodes
     grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
     conditionals = describe(found, options)
     network = DiscreteNetwork(event, grains, conditionals, max_memory)
@@ -93,7 +92,7 @@ def fit(
         network,
         {"grains": grains, "conditionals": conditionals},
         {
-            "bins": bins,
+            "bins": {event.all[i].name: len(part) for i, part in enumerate(grains) if part is not None},
             "held_out": tried,
             "structure": chosen,
             "held_out_log_prob": float(network.log_prob(held_out).mean()),
@@ -101,6 +100,21 @@ def fit(
             "cells": sum(part.cells for part in found.partitions),
         },
     )
+
+
+def _cuts(event: Event, train: Batch, held_out: Batch, options: Options) -> list[tuple[str, Cut]]:
+    """The ways to cut numbers into bins that are to be tried, with what tells them apart."""
+    if options.conditionals == "trees" or options.max_bins or not event.value_entries:
+        return [("", discretise(event, train, options.max_bins or MAX_BINS))]
+    uniform = [(f", {bins} bins", discretise(event, train, bins)) for bins in TABLE_BINS]
+    plain = replace(options, structure="chow_liu", required=[], forbidden=[], tiers=[])
+
+    def predicted(cut: Cut) -> float:
+        rows = rows_of(cut.nodes, train, held_out)
+        _, tree = graphs(rows, plain)[0]
+        return _parameters(rows, tree, plain).held_out + cut.log_density(train, held_out)
+
+    return [max(uniform, key=lambda pair: predicted(pair[1])), (", own bins", suited(event, train, options))]
 
 
 def fit_tables(event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: Options) -> Learned:
@@ -142,35 +156,6 @@ def smoothing_of(pair: Any) -> Smoothing:
     """The smoothing written in a model's settings; ValueError or TypeError on anything else."""
     strength, discount = pair
     return Smoothing(float(strength), float(discount))
-
-
-def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Tensor | None], Nodes]:
-    """The grain edges of every column with values, and the nodes they make."""
-    edges: list[Tensor | None] = []
-    grains: list[list[int] | None] = []
-    for i, entry in enumerate(event.all):
-        binning = None
-        if entry.value is not None:
-            binning = bin_values(entry.value, train.values[train.codes[:, i] == 0, i], max_bins)
-        edges.append(None if binning is None else binning.edges)
-        grains.append(None if binning is None else binning.grains)
-    nodes = Nodes(event, grains)
-    for i, part in enumerate(edges):
-        own = nodes.of(i)
-        if own is not None and part is not None:
-            own.edges.copy_(part)
-    return edges, nodes
-
-
-def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
-    bins = [nodes.of(i) for i in range(len(nodes.sizes))]
-    return Rows(
-        nodes.states(train).numpy(),
-        nodes.states(held_out).numpy(),
-        nodes.sizes,
-        [0 if own is None else own.size for own in bins],
-        [nodes.unseen(i) for i in range(len(bins))],
-    )
 
 
 def _parameters(rows: Rows, candidates: list[list[int]], options: Options, groups: int = PARENT_GROUPS[0]) -> Learned:
@@ -328,22 +313,3 @@ def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, optio
         if hierarchy.up[group] >= 0:
             below[hierarchy.up[group]] += below[group] if inner[group] and not cut[group] else own[group]
     return tree.cut(cut)
-
-
-def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
-    """The number of bins with which a Chow-Liu tree of full tables predicts held-out rows best."""
-    if not event.value_entries:
-        return 1
-    tried: dict[int, float] = {}
-    options = Options(structure="chow_liu", conditionals="tables")
-    for bins in TABLE_BINS:
-        nodes = discretise(event, train, bins)[1]
-        for i in event.value_entries:
-            own = nodes.of(i)
-            assert own is not None
-            grains = own.grain(train.values[train.codes[:, i] == 0, i])
-            own.counts.copy_(torch.bincount(grains, minlength=len(own.counts)))
-        rows = rows_of(nodes, train, held_out)
-        learned = _parameters(rows, chow_liu(Counts(rows.train, rows.sizes)), options)
-        tried[bins] = learned.held_out + float(nodes.log_values(held_out).mean())
-    return max(tried, key=tried.__getitem__)

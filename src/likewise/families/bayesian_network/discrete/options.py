@@ -28,6 +28,7 @@ class Options:
     required: list[list[int]] = field(default_factory=list)
     forbidden: list[list[int]] = field(default_factory=list)
     tiers: list[list[int]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def constraints(self, columns: int) -> Constraints:
         """What the graph over the columns must obey."""

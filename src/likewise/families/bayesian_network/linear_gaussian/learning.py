@@ -11,6 +11,7 @@ import torch
 from likewise.errors import NotSupported
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete import learning
+from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
 from likewise.families.bayesian_network.discrete.options import Options
 from likewise.families.bayesian_network.discrete.partitions import Bools, Integers
@@ -56,7 +57,7 @@ def _graphs(event: Event, train: Batch, options: Options) -> list[tuple[str, lis
         return [("edges", _from_edges(event, [(above, child) for above, child in structure]))]
     graphs = []
     if structure in ("auto", "chow_liu"):
-        nodes = learning.discretise(event, train, GRAPH_GROUPS)[1]
+        nodes = discretise(event, train, GRAPH_GROUPS).nodes
         tree = chow_liu(Counts(nodes.states(train).numpy(), nodes.sizes), options.constraints(len(event)))
         graphs.append(("chow_liu", _from_edges(event, [(p, i) for i, above in enumerate(tree) for p in above])))
     searches: list[SearchName] = ["hill_climbing", "ges", "exact"]

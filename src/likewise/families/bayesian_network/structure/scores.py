@@ -94,6 +94,7 @@ class FamilyScores:
         self.equivalent_sample_size = equivalent_sample_size
         self._values: dict[tuple[int, int], Floats] = {}
         self._single: dict[tuple[int, int], float] = {}
+        self._asked: dict[float, int] = {}
         self._table = lru_cache(max(8, MAX_TABLES // (8 * (self.rows + 1))))(self._tabulated)
         self._block_of = np.concatenate([own for _, own in self.counts.blocks]) if len(self.counts) else np.arange(0)
 
@@ -190,8 +191,11 @@ class FamilyScores:
         else:
             alpha = float(kind) if kind else 1.0
         if self.rows <= TABULATED:
-            looked: Floats = self._table(alpha).take(counts).sum(1)
-            return looked
+            # A table pays once about as many counts have been asked for as it has entries.
+            self._asked[alpha] = self._asked.get(alpha, 0) + counts.size
+            if self._asked[alpha] > self.rows:
+                looked: Floats = self._table(alpha).take(counts).sum(1)
+                return looked
         added: Floats = self._added(counts, alpha).sum(1)
         return added
 
