@@ -101,9 +101,10 @@ class Bins:
             waiting += [self._best(sums, low, cut), self._best(sums, cut, high)]
         edges.sort()
         coarse = np.searchsorted(np.array(edges[1:]), np.arange(count), side="right")
-        former = self.coarse[column]
-        rest = former[count:] - (former[count:].min(initial=0) if len(former) > count else 0)
-        return np.concatenate([coarse, coarse.max() + 1 + rest]).astype(np.int64)
+        codes = self.coarse[column][count:]
+        if len(codes):
+            coarse = np.concatenate([coarse, coarse.max() + 1 + codes - codes.min()])
+        return coarse.astype(np.int64)
 
     def _configurations(self, columns: list[int]) -> tuple[Integers, int]:
         """The joint coarse state of each row, numbered among those that occur, and how many there could be."""
