@@ -22,8 +22,6 @@ from likewise.families.bayesian_network.structure.search import SearchName, find
 
 GRAPH_GROUPS = 8
 FINE_GROUPS = 32
-ADAPTIVE = ("ges", "hill_climbing", "exact")
-"""Searches that find bins of numeric columns and graph in turn."""
 MAX_CANDIDATES = 32
 
 
@@ -33,25 +31,26 @@ def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
     if not isinstance(structure, str):
         return [("edges", given(structure, len(rows.sizes)))]
     trees = options.conditionals == "trees"
-    tried: list[SearchName] = ["chow_liu", "hill_climbing"]
-    if options.score != "k2":
-        tried.append("ges")
+    best: SearchName = "hill_climbing" if options.score == "k2" else "ges"
+    tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", best)))
     if structure != "auto":
-        tried = ["hill_climbing"] if structure == "ordered" else [cast(SearchName, structure)]
+        tried = [best] if structure == "ordered" else [cast(SearchName, structure)]
     states, sizes = group(rows, options)
-    searched: dict[str, list[list[int]]] = {}
-    for name in tried:
-        search = searcher(options, len(sizes), name)
-        if name in ADAPTIVE and structure != "ordered" and trees and any(rows.ordered):
-            bins = alternate(ranked(rows), searcher(options, len(sizes), name, brief=True), options.names)
-            searched[name] = search(bins.states, bins.sizes)
-        else:
-            searched[name] = search(states, sizes)
-    out = [] if structure == "ordered" else list(searched.items())
+    count = len(sizes)
+    suited = states, sizes
+    if trees and any(rows.ordered) and structure != "chow_liu":
+        # All searches of "auto" share the bins that the best of them finds.
+        brief = searcher(options, count, tried[-1], brief=True)
+        bins = alternate(ranked(rows), brief, options.names)
+        suited = bins.states, bins.sizes
+    searched = {
+        name: searcher(options, count, name)(*((states, sizes) if name == "chow_liu" else suited)) for name in tried
+    }
+    out: list[tuple[str, list[list[int]]]] = [] if structure == "ordered" else list(searched.items())
     if structure == "ordered" or (structure == "auto" and trees):
-        order = topological_order(searched["hill_climbing"])
         information = mutual_information(Counts(states, sizes))
-        out.append(("ordered", _earlier(order, information, options.constraints(len(sizes)))))
+        order = topological_order(searched[best])
+        out.append(("ordered", _earlier(order, information, options.constraints(count))))
     return out
 
 
