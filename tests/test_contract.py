@@ -137,6 +137,25 @@ def test_other_ways_to_score_and_to_learn_keep_the_contract(family, settings, re
     check_generative(clone(FAST[family]).set_params(**settings), RECORDS[records]())
 
 
+@pytest.fixture
+def hidden_tree(monkeypatch):
+    monkeypatch.setattr("likewise.families.bayesian_network.hidden_tree.learning.MAX_PASSES", 2)
+    return clone(FAST["bayesian_network"]).set_params(structure="hidden_tree", states=3, components=2)
+
+
+@pytest.mark.parametrize("records", RECORDS)
+def test_trees_of_hidden_states_keep_the_contract(hidden_tree, records):
+    check_generative(hidden_tree, RECORDS[records]())
+
+
+def test_trees_of_hidden_states_keep_the_contract_with_labels(hidden_tree):
+    check_generative(hidden_tree, digits()[:, :3], pd.Series(load_digits().target[:60] % 3, name="digit"))
+
+
+def test_trees_of_hidden_states_keep_the_contract_of_scikit_learn(hidden_tree):
+    assert {result["status"] for result in check_estimator(hidden_tree, on_skip=None)} <= {"passed", "skipped"}
+
+
 @pytest.mark.parametrize("family", FAST)
 def test_an_estimator_keeps_the_contract_with_labels(family):
     target = pd.Series(load_digits().target[:60] % 3, name="digit")

@@ -20,7 +20,7 @@ from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.clusters import assignments, features
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, upward
-from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
+from likewise.families.bayesian_network.hidden_tree.regularisation import chosen, with_unseen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
@@ -81,12 +81,15 @@ def fit(
     while len(held) < most and (not held or climb.time_left(tried[-1]["seconds"])):
         parents = chow_liu_tree(network.nodes, climb.rows, generator, resampled=bool(held))
         found, strengths, scores, facts = climb.tree(parents)
+        gain = _mixed([*held, scores]) - _mixed(held) if held else math.inf
+        if options.components is None and gain <= 0:
+            break
         network.add(parents, found, strengths)
         description["trees"].append(parents)
         held.append(scores)
         facts["held_out_log_prob"] = _mixed(held) + climb.values
         tried.append(facts)
-        if options.components is None and len(held) > 1 and _mixed(held) - _mixed(held[:-1]) < GAIN:
+        if options.components is None and gain < GAIN:
             break
     record = {
         "structure": "hidden_tree",
@@ -132,11 +135,13 @@ class Climb:
     ) -> None:
         self.network, self.options, self.generator, self.deadline = network, options, generator, deadline
         self.rows, self.held_out = network.nodes.states(train), network.nodes.states(held_out)
-        self.values = float(network.nodes.log_values(held_out).mean()) if len(held_out) else 0.0
         self.index = self.rows + torch.tensor(network.starts)
-        # What no training row had is no part of the trees: its probability is reserved.
-        seen = (self.held_out < torch.tensor(network.sizes)).all(1)
-        self.tests = self.held_out[seen] + torch.tensor(network.starts)
+        # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
+        seen = self.held_out < torch.tensor(network.sizes)
+        self.tests = torch.where(seen, self.held_out + torch.tensor(network.starts), sum(network.sizes))
+        reserved = torch.tensor([entry.reserved for entry in network.event.all], dtype=torch.float64)
+        apart = torch.where(seen, (-reserved).log1p(), reserved.log()).sum(1)
+        self.values = float((network.nodes.log_values(held_out) + apart).mean()) if len(held_out) else 0.0
         self.marginals = network.marginals
         self.columns = features(self.rows, network.sizes, self.marginals.places)
 
@@ -185,8 +190,9 @@ class Climb:
 
     def scores(self, shape: Shape, tables: Tables) -> Tensor:
         """The log-probabilities of the states of held-out rows, float64."""
+        leaves = with_unseen(tables.leaves)
         found = [
-            upward(shape, tables, [tables.leaves[part[:, i]] for i in range(len(shape))], len(part)).log_prob
+            upward(shape, tables, [leaves[part[:, i]] for i in range(len(shape))], len(part)).log_prob
             for part in self.tests.split(TILE)
         ]
         return torch.cat(found).double()

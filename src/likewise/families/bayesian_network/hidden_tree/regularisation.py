@@ -24,11 +24,14 @@ def start(nodes: int) -> Strengths:
 def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, index: Tensor) -> Strengths:
     """The strengths with which held-out rows (B, nodes) are most probable, each changed while the others are as before.
 
+    Rows are numbers of rows of `with_unseen(leaves)`.
+
     A record's probability is linear in every table: with the messages of all other nodes, those of many versions of one
     table need no pass of their own.
     """
     tables = marginals.tables(counts, old)
-    up = upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index))
+    leaves = with_unseen(tables.leaves)
+    up = upward(shape, tables, [leaves[index[:, i]] for i in range(len(shape))], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
 
     def choose_step(node: int, share: Tensor) -> None:
@@ -41,8 +44,9 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     found = beliefs(shape, tables, up, above=choose_step)
     start = 0
     for i, part in enumerate(counts.leaves.split(marginals.sizes)):
-        own = index[:, i]
-        outside = found[i] / tables.leaves[own]
+        seen = index[:, i] < len(tables.leaves)
+        own = index[seen, i]
+        outside = found[i][seen] / leaves[own]
         outside = outside / outside.sum(1, keepdim=True)
         best = -torch.inf
         for weight in LEAVES:
@@ -53,3 +57,8 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
                     best, leaf[i], shaped[i] = score, weight, width
         start += len(part)
     return Strengths(step, leaf, shaped)
+
+
+def with_unseen(leaves: Tensor) -> Tensor:
+    """The leaves (states of all columns, k) and below them what a state that was never seen says: nothing."""
+    return torch.cat([leaves, leaves.new_ones(1, leaves.shape[1])])

@@ -1,0 +1,278 @@
+"""Learning trees of hidden states: expected counts are those of enumeration, and what is learned comes close."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import likewise as lw
+from likewise import storage
+from likewise.errors import ModelFileError
+from likewise.events import Batch, Categorical, Columns, Entry, Event
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.family import BayesianNetworkFamily
+from likewise.families.bayesian_network.hidden_tree import learning
+from likewise.families.bayesian_network.hidden_tree.learning import chow_liu_tree, fit
+from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
+from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
+from likewise.families.bayesian_network.hidden_tree.tables import Strengths
+from likewise.families.bayesian_network.hidden_tree.tree import expected
+
+
+def random_tables(rng: np.random.Generator, shape: Shape, states: int, sizes: list[int]) -> Tables:
+    """Sharp distributions."""
+    leaves = [rng.dirichlet(np.full(size, 0.4), states).T for size in sizes]
+    parts = rng.dirichlet(np.ones(states)), rng.dirichlet(np.full(states, 0.4), (len(shape), states))
+    return Tables(*(torch.from_numpy(part) for part in (*parts, np.concatenate(leaves))))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_expected_counts_are_those_of_enumeration(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    states, sizes = 2 + seed % 3, [3, 2, 4, 2]
+    shape, starts = Shape(((2, -1, 1, 1), (-1, 0, 1, 2), (1, 2, 3, -1), (3, 3, 3, -1))[seed]), np.array([0, 3, 5, 9])
+    tables = random_tables(rng, shape, states, sizes)
+    rows = np.stack([rng.integers(0, size, 30) for size in sizes], 1) + starts
+    logs, found = expected(shape, tables, torch.from_numpy(rows))
+    root, steps, leaves = (np.zeros(part.shape) for part in (tables.root, tables.steps, tables.leaves))
+    for row, log in zip(rows, logs.tolist(), strict=True):
+        total = 0.0
+        joint = []
+        for z in itertools.product(range(states), repeat=4):
+            share = 1.0
+            for i, above in enumerate(shape.parents):
+                share *= float(tables.root[z[i]] if above < 0 else tables.steps[i, z[above], z[i]])
+                share *= float(tables.leaves[row[i], z[i]])
+            joint.append((z, share))
+            total += share
+        assert log == pytest.approx(math.log(total), abs=1e-12)
+        for z, share in joint:
+            for i, above in enumerate(shape.parents):
+                leaves[row[i], z[i]] += share / total
+                if above < 0:
+                    root[z[i]] += share / total
+                else:
+                    steps[i, z[above], z[i]] += share / total
+    np.testing.assert_allclose(found.root, root, atol=1e-12)
+    np.testing.assert_allclose(found.leaves, leaves, atol=1e-12)
+    np.testing.assert_allclose(found.steps, steps, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_step_of_expectation_maximisation_never_lowers_the_likelihood(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes, shape = [3, 4, 2, 3, 3], Shape((-1, 0, 0, 2, 2))
+    starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+    rows = torch.from_numpy(np.stack([rng.integers(0, size, 200) for size in sizes], 1)) + starts
+    tables = random_tables(rng, shape, 4, sizes)
+    before = -math.inf
+    for _ in range(40):
+        logs, counts = expected(shape, tables, rows)
+        assert float(logs.sum()) >= before - 1e-9
+        before = float(logs.sum())
+        leaves = torch.cat([part / part.sum(0) for part in counts.leaves.split(sizes)])
+        tables = Tables(counts.root / counts.root.sum(), counts.steps / counts.steps.sum(-1, keepdim=True), leaves)
+
+
+# ------------------------------------------------------------------------------------------------------ what is learned
+
+
+@pytest.fixture
+def few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "MAX_PASSES", 6)
+
+
+SIZES = [5, 4, 6, 5, 4, 5]
+PARENTS = [-1, 0, 1, 1, 0, 4]
+
+
+def categorical_event(sizes: list[int]) -> Event:
+    return Event(Columns(), tuple(Entry(f"x{i}", Categorical(size)) for i, size in enumerate(sizes)))
+
+
+@pytest.fixture(scope="module")
+def truth() -> HiddenTreeNetwork:
+    """A tree with four hidden states behind every column, and columns that tell them apart."""
+    rng = np.random.default_rng(5)
+    network = HiddenTreeNetwork(categorical_event(SIZES), [None] * 6, 4, [])
+    network.shown.fill_(1.0)
+    tables = random_tables(rng, Shape(tuple(PARENTS)), 4, SIZES)
+    counts = Tables(*(1e6 * part for part in (tables.root, tables.steps, tables.leaves)))
+    network.add(PARENTS, counts, Strengths(*torch.full((3, 6), 1e-3)))
+    return network
+
+
+@pytest.fixture(scope="module")
+def drawn(truth: HiddenTreeNetwork) -> tuple[Batch, Batch, Batch]:
+    rows = truth.sample(9000, torch.Generator().manual_seed(0))
+    return rows.rows(slice(0, 4000)), rows.rows(slice(4000, 5000)), rows.rows(slice(5000, 9000))
+
+
+def test_what_is_learned_is_nearly_as_good_as_the_truth(
+    truth: HiddenTreeNetwork, drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "PATIENCE", 2)
+    train, held_out, test = drawn
+    learned, description, record = fit(truth.event, train, held_out, learning.Options(4, 1), 0)
+    best, found = float(truth.log_prob(test).mean()), float(learned.log_prob(test).mean())
+    assert best - 0.04 < found < best + 0.01
+    assert record["held_out_log_prob"] == pytest.approx(float(learned.log_prob(held_out).mean()), abs=1e-4)
+    assert [tuple(parents) for parents in description["trees"]] == [learned.of(0).shape.parents]
+    alone = BayesianNetworkFamily(truth.event, structure=[])
+    alone.fit_closed_form(train, held_out, 0)
+    assert found > float(alone.log_prob(test).values.mean()) + 0.3
+
+
+def test_the_tree_does_not_depend_on_the_order_of_columns(drawn: tuple[Batch, Batch, Batch]) -> None:
+    states = drawn[0].codes
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    edges = []
+    for names in (torch.arange(6), order):
+        nodes = Nodes(categorical_event([SIZES[i] for i in names]), [None] * 6)
+        parents = chow_liu_tree(nodes, states[:, names], torch.Generator(), resampled=False)
+        edges.append({frozenset(names[[i, above]].tolist()) for i, above in enumerate(parents) if above >= 0})
+    assert edges[0] == edges[1]
+    assert len(edges[0]) == 5
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_more_trees_are_only_kept_where_held_out_rows_gain(drawn: tuple[Batch, Batch, Batch]) -> None:
+    train, held_out, _ = (part.rows(slice(0, 600)) for part in drawn)
+    event = categorical_event(SIZES)
+    network, _, record = fit(event, train, held_out, learning.Options(3, None), 0)
+    scores = [tried["held_out_log_prob"] for tried in record["components"]]
+    assert scores == sorted(scores)
+    assert len(network.trees) == len(scores)
+    assert record["held_out_log_prob"] == scores[-1]
+    assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
+
+
+def test_time_is_obeyed(drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second whenever somebody looks."""
+    train, held_out, _ = (part.rows(slice(0, 300)) for part in drawn)
+    clock = itertools.count()
+    monkeypatch.setattr(learning.time, "monotonic", lambda: float(next(clock)))
+    passes = []
+    for seconds in (1.0, 6.0):
+        clock = itertools.count()
+        network, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 8, None, seconds), 0)
+        passes.append(sum(tried["passes"] for tried in record["components"]))
+        assert next(clock) <= seconds + 10
+        assert network.log_prob(held_out).isfinite().all()
+    assert 1 <= passes[0] < passes[1] < 8
+
+
+# ----------------------------------------------------------------------------------------------------------- estimator
+
+
+def settings(**more: object) -> dict[str, object]:
+    return {"structure": "hidden_tree", "states": 4, "components": 2, "random_state": 0, **more}
+
+
+def records(size: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["a", "b", "c"], size, p=[0.6, 0.3, 0.1])
+    amount = np.where(kind == "a", rng.normal(10, 1, size), rng.normal(20, 3, size)) / 7
+    return pd.DataFrame({"kind": kind, "amount": amount, "count": rng.poisson(np.where(kind == "b", 8, 2)), "unit": 1})
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_a_model_from_a_file_gives_the_same_numbers(tmp_path: Path) -> None:
+    frame = records()
+    model = lw.BayesianNetwork(**settings()).fit(frame)
+    model.save(tmp_path / "model.safetensors")
+    again = lw.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.score_samples(frame), model.score_samples(frame))
+    pd.testing.assert_frame_equal(again.sample(50, random_state=1), model.sample(50, random_state=1))
+    np.testing.assert_array_equal(
+        again.posterior({"amount": (1.0, 2.0)}, "kind")["kind"], model.posterior({"amount": (1.0, 2.0)}, "kind")["kind"]
+    )
+    assert again.edges_ == model.edges_
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_more_records_add_to_the_counts() -> None:
+    frame = records()
+    model = lw.BayesianNetwork(**settings()).fit(frame)
+    tree = model.family_.network.of(0)
+    before = [float(part.double().sum()) for part in (tree.root, tree.leaves)]
+    rare = frame[frame["kind"] == "c"]
+    chance = model.query("kind")["probability"]["c"]
+    model.partial_fit(pd.concat([rare] * 20))
+    size = 20 * len(rare) * 9 // 10  # a tenth is held out
+    tree = model.family_.network.of(0)
+    after = [float(part.double().sum()) for part in (tree.root, tree.leaves)]
+    assert after[0] - before[0] == pytest.approx(size, rel=1e-4)
+    assert after[1] - before[1] == pytest.approx(size * len(model.family_.event), rel=1e-4)
+    now = model.query("kind")["probability"]["c"]
+    assert chance < 0.15
+    assert now == pytest.approx((0.1 * 300 + size) / (300 + size), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"kind": ["a", "b", "b"] * 20}),
+        pd.DataFrame({"amount": np.random.default_rng(0).normal(size=60)}),
+        pd.DataFrame({"a": ["x", "y"] * 30, "b": ["u", "v", "w"] * 20, "c": [True, False, False] * 20}),
+        records()[["kind", "unit"]].assign(other="same"),
+        records(12),
+        pd.DataFrame({"unit": ["kg"] * 20}),
+    ],
+    ids=["one category", "one number", "categories", "constants", "twelve rows", "nothing that varies"],
+)
+@pytest.mark.usefixtures("few_passes")
+def test_small_and_plain_tables_are_learned(frame: pd.DataFrame) -> None:
+    model = lw.BayesianNetwork(**settings()).fit(frame)
+    scores = model.log_likelihood(frame)
+    assert scores.kind == "exact"
+    assert np.isfinite(scores.values).all()
+    assert model.sample(20, random_state=0).shape == (20, frame.shape[1])
+    for name, chances in model.posterior({}).items():
+        assert chances.sum() == pytest.approx(1), name
+        assert len(chances[0]) == len(model.states_of(name)), name
+    if frame.select_dtypes(float).empty:  # then scores are probabilities, of records that differ
+        every = frame.drop_duplicates()
+        assert np.exp(model.score_samples(every)).sum() <= 1 + 1e-9
+
+
+def test_held_out_rows_in_states_that_no_training_row_had_count_for_the_rest() -> None:
+    event = Event(Columns(), (Entry("kind", Categorical(3), unseen=2, reserved=0.01), Entry("other", Categorical(2))))
+    train = np.random.default_rng(0).integers(0, 2, (30, 2))
+    odd = np.array([[2, 0], [2, 1], [2, 1]])
+    batches = [event.complete(torch.from_numpy(rows), torch.zeros(1, 1, dtype=torch.float64)) for rows in (train, odd)]
+    network, _, record = fit(event, *batches, learning.Options(2, None), 0)
+    assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(batches[1]).mean()), abs=1e-4)
+    assert len(network.trees) < 4
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_hostile_trees_in_a_file_are_refused(tmp_path: Path) -> None:
+    path, other = tmp_path / "model.safetensors", tmp_path / "other.safetensors"
+    lw.BayesianNetwork(**settings(states=3, max_bins=4)).fit(records()).save(path)
+    header, tensors = storage.read(path)
+    network = header["settings"]["network"]
+    nodes = len(network["trees"][0])
+    chain = [[i - 1 for i in range(nodes)]] * 2
+    assert nodes == 4
+
+    def changed(**parts: object) -> None:
+        own = {**header["settings"], "network": {**network, **parts}}
+        storage.write(other, {**header, "settings": own}, tensors)
+        lw.load(other)
+
+    changed()
+    changed(trees=chain)  # another tree over the same columns is as good as any
+    wrong = ([], {}, "trees", None, chain[:1], [*chain, chain[0]], [[-1, -1, 0, 0]] * 2, [[1, 2, 3, 0]] * 2)
+    for trees in (*wrong, [[-1, 2, 1, 0]] * 2, [[-1, 0, 1]] * 2, [[-1, 0, 1, 4]] * 2, [[-1, 0, 1, 10**9]] * 2):
+        with pytest.raises(ModelFileError):
+            changed(trees=trees)
+    for states in (0, -1, 2, 4, 10**9, 3.0, "3", True, None):
+        with pytest.raises(ModelFileError):
+            changed(states=states)
