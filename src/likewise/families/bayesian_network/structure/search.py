@@ -75,7 +75,8 @@ def canonical_order(counts: Counts, names: Sequence[str] = ()) -> list[int]:
     """The columns by facts that do not change when columns are reordered; names decide between columns that are alike.
 
     Greedy search takes the first of several equal moves, such as the two directions of an edge: columns of which others
-    tell the smallest share come first, as roots do. Of seven orders that were measured this one found the best graphs.
+    tell the smallest share come first, as roots do. No order is best everywhere: that of sizes does better on insurance
+    and alarm, and far worse on hailfinder (benchmarks/README.md).
     """
     information = mutual_information(counts)
     entropy = np.diag(information).copy()
