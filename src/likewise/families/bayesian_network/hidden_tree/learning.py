@@ -40,7 +40,7 @@ FORGETTING = 0.6
 TABLES_EVERY = 4
 """Minibatches between two estimates of the tables."""
 
-PATIENCE = 6
+PATIENCE = 2
 """Passes through the rows without a better score of held-out rows, after which a tree is done."""
 
 MAX_PASSES = 200
