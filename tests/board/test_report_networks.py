@@ -148,6 +148,7 @@ def hidden_tree():
     frame = pd.DataFrame(
         {"kind": kind, "size": size, "legs": np.where(kind == "large", 4, 2), "noise": rng.random(400)}
     )
+    frame["unit"] = "cm"
     return lw.BayesianNetwork(structure="hidden_tree", states=2, components=2, random_state=0).fit(frame)
 
 

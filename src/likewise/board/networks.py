@@ -34,7 +34,7 @@ STATES = 8
 ATOMS = 3
 """Single values of a number that are told apart from its intervals, at most, where there are many states."""
 
-RESAMPLES = 20
+RESAMPLES = 50
 """Bootstrap samples that say how sure edges are."""
 
 RECORDS = 2_000

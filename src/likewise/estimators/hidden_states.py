@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from likewise.errors import DataError
-from likewise.estimators.questions import columns, entries, labels
+from likewise.estimators.questions import columns, entries
 from likewise.estimators.validation import check_positive
 from likewise.events import State
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
@@ -56,20 +56,21 @@ def _typical(model: Generative, entry: int, shares: torch.Tensor) -> list[dict[s
     """For each distribution (n, states) of an entry its typical value, how probable that is, and the ends around it."""
     family = model.family_
     assert isinstance(family, BayesianNetworkFamily)
-    names, likeliest = labels(model, entry), shares.argmax(1).tolist()
-    missing = names.index(None) if None in names else None
+    states, likeliest = family.states(entry), shares.argmax(1).tolist()
+    blank = model.domain_.event.all[entry].missing
+    missing = [k for k, state in enumerate(states) if state.code == blank]
     quantiles = family.typical_values(entry, shares, LEVELS)
     found = []
     for row, place in enumerate(likeliest):
         # Numbers have many states: that they are missing is typical where it is so of most records.
-        if quantiles is not None and missing is not None and float(shares[row, missing]) > 0.5:
-            ends: tuple[Any, ...] = (None, None, None)
-            share = float(shares[row, missing])
-        elif quantiles is None:
-            ends, share = (None, names[place], None), float(shares[row, place])
+        if quantiles is not None and not (missing and float(shares[row, missing[0]]) > 0.5):
+            low, typical, high = (_value(model, entry, state) for state in quantiles[row])
+            share = float("nan")
         else:
-            ends, share = tuple(_value(model, entry, state) for state in quantiles[row]), float("nan")
-        found.append({"typical": ends[1], "share": share, "low": ends[0], "high": ends[2]})
+            place = place if quantiles is None else missing[0]
+            (typical,) = model.domain_.labels_of(entry, [states[place]])
+            low, high, share = None, None, float(shares[row, place])
+        found.append({"typical": typical, "share": share, "low": low, "high": high})
     return found
 
 
