@@ -47,12 +47,13 @@ _HOMES = {
 }
 """Public name -> the module that defines it."""
 
-_ROOMS = ("datasets", "errors")
+_ROOMS = ("datasets", "errors", "graphs")
 """Modules that are public as a whole."""
 
 if TYPE_CHECKING:
     from likewise import datasets as datasets
     from likewise import errors as errors
+    from likewise import graphs as graphs
     from likewise.board.comparison import Comparison as Comparison
     from likewise.board.comparison import compare as compare
     from likewise.board.gallery.gallery import Gallery as Gallery

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -14,21 +15,26 @@ from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network.discrete import learning
 from likewise.families.bayesian_network.discrete.estimation import Prior, fit_parameters
 from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
+from likewise.families.bayesian_network.discrete.graphs import graph_finder
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options
 from likewise.families.bayesian_network.hidden_tree import learning as hidden_learning
 from likewise.families.bayesian_network.hidden_tree.meaning import Meaning, meaning, numeric, quantiles
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
 from likewise.families.bayesian_network.inference.approximation import likelihood_weighting, loopy_propagation
 from likewise.families.bayesian_network.linear_gaussian import learning as gaussian_learning
 from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
-from likewise.families.bayesian_network.structure.scores import ScoreName
+from likewise.families.bayesian_network.structure.bootstrap import edge_strengths
+from likewise.families.bayesian_network.structure.constraints import constraints
+from likewise.families.bayesian_network.structure.hill_climbing import Climb
 from likewise.families.family import Draws, Family, LogProb, Question
 from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
-Structure = Literal["auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree"]
+Structure = Literal["auto", "chow_liu", "hill_climbing", "ges", "exact", "ordered", "hidden_tree"]
 Conditionals = Literal["trees", "tables"]
 Approximation = Literal["likelihood_weighting", "loopy"]
 ValueModel = Literal["bins", "linear_gaussian"]
+Score = Literal["bdeu", "bic", "aic", "k2", "bge"]
 
 Network = DiscreteNetwork | LinearGaussianNetwork | HiddenTreeNetwork
 
@@ -46,23 +52,28 @@ class BayesianNetworkFamily(Family):
     Parameters
     ----------
     event : Event
-    structure : "auto", "chow_liu", "hill_climbing", "ordered", "hidden_tree", or a list of edges
-        The graph: the best tree (Chow and Liu 1968); greedy search on `score`; an order of the columns in which every
-        node may look at all before it (trees only), or edges `(parent, child)` by name or number. "auto" takes what
-        predicts held-out rows best. "hidden_tree": a mixture of trees of hidden states, one behind every column.
+    structure : "auto", "chow_liu", "hill_climbing", "ges", "exact", "ordered", "hidden_tree", or a list of edges
+        The graph: the best tree (Chow and Liu 1968); greedy search on `score`, over graphs or over classes of
+        equivalent graphs; the best graph of all; an order of the columns in which every node may look at all before it
+        (trees only), or edges `(parent, child)` by name or number. "auto" takes what predicts held-out rows best.
+        "hidden_tree": a mixture of trees of hidden states, one behind every column.
     conditionals : "trees" or "tables"
-    score : "bic" or "bdeu"
-        What hill climbing maximises.
+    score : "bdeu", "bic", "aic", "k2" or "bge"
+        What searches maximise.
     equivalent_sample_size : float
         Of BDeu.
+    required, forbidden : lists of edges
+        By name or number.
+    tiers : list of lists of columns
+        No column has a parent in a later tier.
     max_parents, max_bins : int or None
         Limits per column; None for the defaults (8 parents and 128 bins with trees; 4 parents, and bins chosen on
         held-out rows, with tables).
     smoothing : "auto" or float
         Pseudo-counts added to every state of every cell, or back-off of cells to coarser cells with strengths chosen on
         held-out rows.
-    tabu : int
-        How many moves hill climbing goes on beyond a local optimum.
+    tabu, restarts : int
+        How many moves hill climbing goes on beyond a local optimum; how often it starts anew from a disturbed graph.
     values : "bins" or "linear_gaussian"
     states, components : int or None
         Of structure="hidden_tree": hidden states behind each column, and trees in the mixture; None for the default,
@@ -88,12 +99,16 @@ class BayesianNetworkFamily(Family):
         *,
         structure: Structure | list[Any] = "auto",
         conditionals: Conditionals = "trees",
-        score: ScoreName = "bic",
-        equivalent_sample_size: float = 10.0,
+        score: Score = "bdeu",
+        equivalent_sample_size: float = 1.0,
+        required: list[Any] | None = None,
+        forbidden: list[Any] | None = None,
+        tiers: list[Any] | None = None,
         max_parents: int | None = None,
         max_bins: int | None = None,
         smoothing: Literal["auto"] | float = "auto",
-        tabu: int = 0,
+        tabu: int = 10,
+        restarts: int = 0,
         values: ValueModel = "bins",
         states: int | None = None,
         components: int | None = None,
@@ -109,10 +124,14 @@ class BayesianNetworkFamily(Family):
                 "conditionals": conditionals,
                 "score": score,
                 "equivalent_sample_size": equivalent_sample_size,
+                "required": [_edge(event, edge) for edge in required or []],
+                "forbidden": [_edge(event, edge) for edge in forbidden or []],
+                "tiers": [[_column(event, name) for name in _tier(tier)] for tier in tiers or []],
                 "max_parents": max_parents,
                 "max_bins": max_bins,
                 "smoothing": smoothing,
                 "tabu": tabu,
+                "restarts": restarts,
                 "values": values,
                 "states": states,
                 "components": components,
@@ -124,12 +143,12 @@ class BayesianNetworkFamily(Family):
         if not isinstance(structure, list):
             check(one_of(*get_args(Structure)), structure=structure)
         check(one_of(*get_args(Conditionals)), conditionals=conditionals)
-        check(one_of(*get_args(ScoreName)), score=score)
+        check(one_of(*get_args(Score)), score=score)
         check(one_of(*get_args(ValueModel)), values=values)
         check(optional(whole(1, LIMIT)), max_parents=max_parents, max_bins=max_bins)
         check(optional(whole(1, MAX_STATES)), states=states)
         check(optional(whole(1, LIMIT)), components=components)
-        check(whole(0, LIMIT), tabu=tabu)
+        check(whole(0, LIMIT), tabu=tabu, restarts=restarts)
         check(whole(1, 1 << 50), max_memory=max_memory)
         check(whole(1, 1 << 40), max_states=max_states)
         check(POSITIVE, equivalent_sample_size=equivalent_sample_size)
@@ -139,6 +158,22 @@ class BayesianNetworkFamily(Family):
             raise ValueError("structure='ordered' gives every node many parents: it needs conditionals='trees'.")
         if values == "linear_gaussian" and structure in ("ordered", "hidden_tree"):
             raise ValueError(f"structure={structure!r} needs values='bins'.")
+        if values == "bins" and score == "bge":
+            raise ValueError("structure_score='bge' is a score of regressions: it needs values='linear_gaussian'.")
+        asked = self._options(0)
+        if asked.required or asked.forbidden or asked.tiers:
+            if not isinstance(structure, str):
+                raise ValueError(
+                    "required, forbidden and tiers are for searches: structure is a list of edges already."
+                )
+            constraints(
+                len(event),
+                max_parents or MAX_PARENTS["tables"],
+                asked.required,
+                asked.forbidden,
+                asked.tiers,
+                [entry.name for entry in event.all],
+            )
         self.network: Network | None = None
         if network is not None:
             if not isinstance(network, dict):
@@ -202,11 +237,11 @@ class BayesianNetworkFamily(Family):
             options = hidden_learning.Options(own["states"], own["components"], own["max_bins"], seconds=seconds)
             return hidden_learning.fit(self.event, train, held_out, options, seed)
         learner = learning.fit if own["values"] == "bins" else gaussian_learning.fit
-        return learner(self.event, train, held_out, self._options(), own["max_memory"])
+        return learner(self.event, train, held_out, self._options(seed), own["max_memory"])
 
-    def _options(self) -> learning.Options:
+    def _options(self, seed: int) -> Options:
         own = self.settings
-        return learning.Options(
+        return Options(
             own["structure"],
             own["conditionals"],
             own["score"],
@@ -214,12 +249,16 @@ class BayesianNetworkFamily(Family):
             own["max_parents"],
             own["max_bins"],
             None if own["smoothing"] == "auto" else float(own["smoothing"]),
-            own["tabu"],
+            Climb(own["tabu"], own["restarts"], seed=seed),
             own["max_states"],
+            own["required"],
+            own["forbidden"],
+            own["tiers"],
+            [entry.name for entry in self.event.all],
         )
 
     def _add_rows(self, network: Network, train: Batch) -> None:
-        description, options = self.settings["network"], self._options()
+        description, options = self.settings["network"], self._options(0)
         if isinstance(network, DiscreteNetwork):
             network.add_counts(train)
             learning.estimate(network, description["conditionals"], options.smoothing)
@@ -239,6 +278,18 @@ class BayesianNetworkFamily(Family):
                 "Parameters are fitted to incomplete records with values='bins' and without hidden states only."
             )
         return fit_parameters(network, evidence_of(network.nodes, question), prior, max_iterations, tolerance)
+
+    def edge_strengths(
+        self, records: Batch, structure: Structure, resamples: int, seed: int
+    ) -> tuple[list[list[float]], list[list[float]]]:
+        """How often a search on resampled records joins two columns, and in which direction; see `bootstrap`."""
+        network, options = self._fitted(), replace(self._options(seed), structure=structure)
+        if isinstance(network, DiscreteNetwork):
+            find = graph_finder(network.nodes, records, options)
+        else:
+            find = gaussian_learning.graph_finder(self.event, records, options)
+        strength, direction = edge_strengths(find, len(records), len(self.event), resamples, seed)
+        return strength.tolist(), direction.tolist()
 
     # ------------------------------------------------------------------------------------------------------- answers
 
@@ -321,8 +372,26 @@ class BayesianNetworkFamily(Family):
 def _edge(event: Event, edge: Any) -> list[int]:
     """An edge by numbers, from names or numbers."""
     if not isinstance(edge, list | tuple) or len(edge) != 2:
-        raise ValueError("An edge is a pair (parent, child).")
-    ends = [event.index(end) if isinstance(end, str) else end for end in edge]
-    if not all(type(end) is int and 0 <= end < len(event) for end in ends) or ends[0] == ends[1]:
-        raise ValueError(f"An edge joins two columns by name or number; {edge!r} does not.")
+        raise ValueError(f"An edge is a pair (parent, child); {edge!r} is none.")
+    ends = [_column(event, end) for end in edge]
+    if ends[0] == ends[1]:
+        raise ValueError(f"An edge joins two columns; {edge!r} does not.")
     return ends
+
+
+def _tier(tier: Any) -> list[Any]:
+    if not isinstance(tier, list | tuple) or not tier:
+        raise ValueError(f"A tier is a list of columns; {tier!r} is none.")
+    return list(tier)
+
+
+def _column(event: Event, column: Any) -> int:
+    """The number of a column, from its name or number."""
+    if isinstance(column, str):
+        try:
+            return event.index(column)
+        except KeyError:
+            raise ValueError(f"There is no column {column!r} for an edge or a tier.") from None
+    if type(column) is not int or not 0 <= column < len(event):
+        raise ValueError(f"An edge or a tier has columns by name or number; {column!r} is none.")
+    return column

@@ -11,45 +11,26 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.discrete.binning import bin_values
+from likewise.families.bayesian_network.discrete.cutting import Cut, discretise, rows_of, suited
+from likewise.families.bayesian_network.discrete.graphs import graphs
 from likewise.families.bayesian_network.discrete.growth import Column, column, grow
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options, Rows
 from likewise.families.bayesian_network.discrete.partitions import Integers, Partition, Table, Tree
 from likewise.families.bayesian_network.discrete.smoothing import Floats, Smoothing, group_counts, smoothed
 from likewise.families.bayesian_network.inference.elimination import least_peak
-from likewise.families.bayesian_network.structure.graph import topological_order
-from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu, column_ranks
-from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName, mutual_information
 
 # Measured on held-out rows of adult and its like: finer groups or a lower penalty cost time and gain under .02 nats.
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 DISCOUNTS = (0.0, 0.3, 0.6)
-MAX_PARENTS = {"trees": 8, "tables": 4}
-MAX_BINS = {"trees": 128, "tables": 16}
+MAX_BINS = 128
 TABLE_BINS = (4, 6, 8, 12, 16, 24, 32)
 PARENT_GROUPS = (32, 12)
 PARENT_CODES = 64
-GRAPH_GROUPS = 8
 LOSS = 0.05
 """Nats a record that a limit on states may cost before coarser groups of parents' states are tried."""
-MAX_CANDIDATES = 32
 PENALTY = 0.25
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the learner is asked for; see `BayesianNetworkFamily`."""
-
-    structure: str | list[list[int]] = "auto"
-    conditionals: str = "trees"
-    score: ScoreName = "bic"
-    equivalent_sample_size: float = 10.0
-    max_parents: int | None = None
-    max_bins: int | None = None
-    smoothing: float | None = None
-    tabu: int = 0
-    max_states: int = 1 << 24
 
 
 @dataclass
@@ -72,40 +53,32 @@ class Learned:
     held_out: float = 0.0
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Training and held-out rows as states (rows, columns), with what each column is."""
-
-    train: Integers
-    held_out: Integers
-    sizes: list[int]
-    ordered: list[int]
-    unseen: list[int | None]
-
-
 def fit(
     event: Event, train: Batch, held_out: Batch, options: Options, max_memory: int
 ) -> tuple[DiscreteNetwork, dict[str, Any], Mapping[str, Any]]:
     """The network, its description for the settings, and a record of the fit."""
-    bins = options.max_bins or (MAX_BINS["trees"] if options.conditionals == "trees" else None)
-    bins = bins or _best_table_bins(event, train, held_out)
-    edges, nodes = discretise(event, train, bins)
-    rows = rows_of(nodes, train, held_out)
     found: Learned | None = None
     tried: dict[str, float] = {}
-    chosen = ""
-    for name, candidates in _graphs(rows, options):
-        for groups in PARENT_GROUPS:
-            free = learned = _parameters(rows, candidates, options, groups)
-            if name == "ordered":
-                tried[f"{name}, {groups} groups, no limit"] = free.held_out
-                learned = _parameters(rows, _tractable(rows, free, options.max_states, groups), options, groups)
-            tried[f"{name}, {groups} groups" if name == "ordered" else name] = learned.held_out
-            if found is None or learned.held_out > found.held_out:
-                found, chosen = learned, name
-            if free.held_out - learned.held_out < LOSS:
-                break
+    best, chosen, cut = -np.inf, "", None
+    for told, own in _cuts(event, train, held_out, options):
+        rows = rows_of(own.nodes, train, held_out)
+        inside = own.log_density(train, held_out)
+        for name, candidates in graphs(rows, options):
+            label = name + told
+            for groups in PARENT_GROUPS:
+                free = learned = _parameters(rows, candidates, options, groups)
+                if name == "ordered":
+                    tried[f"{label}, {groups} groups, no limit"] = inside + free.held_out
+                    kept = _tractable(rows, free, options.max_states, groups, options.required)
+                    learned = _parameters(rows, kept, options, groups)
+                tried[f"{label}, {groups} groups" if name == "ordered" else label] = inside + learned.held_out
+                if inside + learned.held_out > best:
+                    best, found, chosen, cut = inside + learned.held_out, learned, name, own
+                if free.held_out - learned.held_out < LOSS:
+                    break
     assert found is not None
+    assert cut is not None
+    edges, nodes = cut.edges, cut.nodes
     grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
     conditionals = describe(found, options)
     network = DiscreteNetwork(event, grains, conditionals, max_memory)
@@ -119,7 +92,7 @@ def fit(
         network,
         {"grains": grains, "conditionals": conditionals},
         {
-            "bins": bins,
+            "bins": {event.all[i].name: len(part) for i, part in enumerate(grains) if part is not None},
             "held_out": tried,
             "structure": chosen,
             "held_out_log_prob": float(network.log_prob(held_out).mean()),
@@ -127,6 +100,21 @@ def fit(
             "cells": sum(part.cells for part in found.partitions),
         },
     )
+
+
+def _cuts(event: Event, train: Batch, held_out: Batch, options: Options) -> list[tuple[str, Cut]]:
+    """The ways to cut numbers into bins that are to be tried, with what tells them apart."""
+    if options.conditionals == "trees" or options.max_bins or not event.value_entries:
+        return [("", discretise(event, train, options.max_bins or MAX_BINS))]
+    uniform = [(f", {bins} bins", discretise(event, train, bins)) for bins in TABLE_BINS]
+    plain = replace(options, structure="chow_liu", required=[], forbidden=[], tiers=[])
+
+    def predicted(cut: Cut) -> float:
+        rows = rows_of(cut.nodes, train, held_out)
+        _, tree = graphs(rows, plain)[0]
+        return _parameters(rows, tree, plain).held_out + cut.log_density(train, held_out)
+
+    return [max(uniform, key=lambda pair: predicted(pair[1])), (", own bins", suited(event, train, options))]
 
 
 def fit_tables(event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: Options) -> Learned:
@@ -170,73 +158,6 @@ def smoothing_of(pair: Any) -> Smoothing:
     return Smoothing(float(strength), float(discount))
 
 
-def discretise(event: Event, train: Batch, max_bins: int) -> tuple[list[Tensor | None], Nodes]:
-    """The grain edges of every column with values, and the nodes they make."""
-    edges: list[Tensor | None] = []
-    grains: list[list[int] | None] = []
-    for i, entry in enumerate(event.all):
-        binning = None
-        if entry.value is not None:
-            binning = bin_values(entry.value, train.values[train.codes[:, i] == 0, i], max_bins)
-        edges.append(None if binning is None else binning.edges)
-        grains.append(None if binning is None else binning.grains)
-    nodes = Nodes(event, grains)
-    for i, part in enumerate(edges):
-        own = nodes.of(i)
-        if own is not None and part is not None:
-            own.edges.copy_(part)
-    return edges, nodes
-
-
-def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
-    bins = [nodes.of(i) for i in range(len(nodes.sizes))]
-    return Rows(
-        nodes.states(train).numpy(),
-        nodes.states(held_out).numpy(),
-        nodes.sizes,
-        [0 if own is None else own.size for own in bins],
-        [nodes.unseen(i) for i in range(len(bins))],
-    )
-
-
-def _graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
-    """The candidate parents of every column for each structure that is to be tried."""
-    structure = options.structure
-    count = len(rows.sizes)
-    if not isinstance(structure, str):
-        parents: list[list[int]] = [[] for _ in range(count)]
-        for above, child in structure:
-            parents[child].append(above)
-        topological_order(parents)
-        return [("edges", parents)]
-    trees = options.conditionals == "trees"
-    limit = GRAPH_GROUPS if trees else max(rows.sizes)
-    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], limit, limit) for i in range(count)]
-    states, sizes = np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]
-    graphs: list[tuple[str, list[list[int]]]] = []
-    if structure in ("auto", "chow_liu"):
-        graphs.append(("chow_liu", chow_liu(states, sizes)))
-    if structure in ("auto", "hill_climbing", "ordered"):
-        scores = FamilyScores(states, sizes, options.score, options.equivalent_sample_size)
-        most = options.max_parents or MAX_PARENTS["tables"]
-        climbed = HillClimb(scores, column_ranks(states, sizes), most, options.tabu).run()
-        if structure != "ordered":
-            graphs.append(("hill_climbing", climbed))
-        if structure == "ordered" or (structure == "auto" and trees):
-            graphs.append(("ordered", _earlier(topological_order(climbed), mutual_information(states, sizes))))
-    return graphs
-
-
-def _earlier(order: list[int], information: Floats) -> list[list[int]]:
-    """For every column those before it in the order, the `MAX_CANDIDATES` that tell most about it."""
-    earlier: list[list[int]] = [[] for _ in order]
-    for place, i in enumerate(order):
-        before = order[:place]
-        told = set(sorted(before, key=lambda p: (-information[p, i], p))[:MAX_CANDIDATES])
-        earlier[i] = [p for p in before if p in told]
-    return earlier
-
-
 def _parameters(rows: Rows, candidates: list[list[int]], options: Options, groups: int = PARENT_GROUPS[0]) -> Learned:
     """Partitions and parameters of every node over its candidate parents."""
     trees = options.conditionals == "trees"
@@ -247,8 +168,12 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
         partition: Partition
         if trees:
             limit = options.max_parents or MAX_PARENTS["trees"]
-            partition = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
-            partition = _pruned(partition, i, states, rows, options)
+            required = [p for p, child in options.required if child == i]
+            tree = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
+            if len({*tree.parents, *required}) > limit:
+                others = [p for p in tree.parents if p not in required]
+                tree = grow(columns[i], [(p, columns[p]) for p in others], PENALTY, limit - len(required))
+            partition = _with_parents(_pruned(tree, i, states, rows, options), required, rows.sizes)
         else:
             partition = Table(above, [rows.sizes[p] for p in above])
         counts = cell_counts(partition, states[0], i, rows.sizes[i])
@@ -260,12 +185,22 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
     return out
 
 
+def _with_parents(tree: Tree, required: list[int], sizes: list[int]) -> Tree:
+    """The tree with all parents that it must have, whether or not it asks for them."""
+    missing = [p for p in required if p not in tree.parents]
+    if not missing:
+        return tree
+    return Tree([*tree.parents, *missing], [*tree.sizes, *(sizes[p] for p in missing)], tree.splits)
+
+
 def _columns(rows: Rows, groups: int) -> list[Column]:
     """The columns as growth sees them."""
     return [column(rows.train[:, i], size, rows.ordered[i], groups, PARENT_CODES) for i, size in enumerate(rows.sizes)]
 
 
-def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> list[list[int]]:
+def _tractable(
+    rows: Rows, learned: Learned, max_states: int, groups: int, required: list[list[int]]
+) -> list[list[int]]:
     """The parents of every column, strongest edges first, as far as exact inference stays within `max_states`."""
     columns = _columns(rows, groups)
     edges = sorted(
@@ -275,7 +210,11 @@ def _tractable(rows: Rows, learned: Learned, max_states: int, groups: int) -> li
         for parent, gain in zip(partition.parents, _gains(partition, counts), strict=True)
     )
     parents: list[list[int]] = [[] for _ in rows.sizes]
+    for parent, child in required:
+        parents[child].append(parent)
     for _, child, parent in edges:
+        if [parent, child] in required:
+            continue
         parents[child].append(parent)
         above = {p for family in parents for p in family}
         sizes = {i: columns[i].groups if i in above else 1 for i in range(len(parents))}
@@ -374,22 +313,3 @@ def _pruned(tree: Tree, i: int, states: tuple[Tensor, Tensor], rows: Rows, optio
         if hierarchy.up[group] >= 0:
             below[hierarchy.up[group]] += below[group] if inner[group] and not cut[group] else own[group]
     return tree.cut(cut)
-
-
-def _best_table_bins(event: Event, train: Batch, held_out: Batch) -> int:
-    """The number of bins with which a Chow-Liu tree of full tables predicts held-out rows best."""
-    if not event.value_entries:
-        return 1
-    tried: dict[int, float] = {}
-    options = Options(structure="chow_liu", conditionals="tables")
-    for bins in TABLE_BINS:
-        nodes = discretise(event, train, bins)[1]
-        for i in event.value_entries:
-            own = nodes.of(i)
-            assert own is not None
-            grains = own.grain(train.values[train.codes[:, i] == 0, i])
-            own.counts.copy_(torch.bincount(grains, minlength=len(own.counts)))
-        rows = rows_of(nodes, train, held_out)
-        learned = _parameters(rows, chow_liu(rows.train, rows.sizes), options)
-        tried[bins] = learned.held_out + float(nodes.log_values(held_out).mean())
-    return max(tried, key=tried.__getitem__)

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
+from likewise.families.bayesian_network.discrete.cutting import discretise
+from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
 from likewise.families.bayesian_network.discrete.growth import column
-from likewise.families.bayesian_network.discrete.learning import GRAPH_GROUPS, discretise
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.clusters import assignments, features
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
@@ -23,9 +24,10 @@ from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
-from likewise.families.bayesian_network.structure.hill_climbing import chow_liu
+from likewise.families.bayesian_network.structure.chow_liu import chow_liu
+from likewise.families.bayesian_network.structure.counts import Counts
 
-STATES = 128
+STATES = 256
 MAX_BINS = 128
 MAX_COMPONENTS = 16
 GAIN = 0.003
@@ -61,12 +63,12 @@ def fit(
     """The network, its description for the settings, and a record of the fit."""
     start = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
-    edges, nodes = discretise(event, train, options.max_bins or MAX_BINS)
+    cut = discretise(event, train, options.max_bins or MAX_BINS)
     states = options.states or STATES
-    grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
+    grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
     description: dict[str, Any] = {"grains": grains, "states": states, "trees": []}
     network = HiddenTreeNetwork(event, grains, states, [])
-    for i, part in enumerate(edges):
+    for i, part in enumerate(cut.edges):
         own = network.nodes.of(i)
         if own is not None and part is not None:
             own.edges.copy_(part)
@@ -111,7 +113,7 @@ def chow_liu_tree(nodes: Nodes, rows: Tensor, generator: torch.Generator, *, res
         own = nodes.of(i)
         states: Any = rows[:, i].numpy()
         grouped.append(column(states, size, 0 if own is None else own.size, GRAPH_GROUPS, GRAPH_GROUPS))
-    found = chow_liu(np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped])
+    found = chow_liu(Counts(np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]))
     return [above[0] if above else -1 for above in found]
 
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, beliefs, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 
-STEPS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-LEAVES = (0.1, 1.0, 10.0)
-SHAPES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+STEPS = (0.1, 0.3, 1.0)
+LEAVES = (0.1, 0.3, 1.0)
+SHAPES = (10.0, 30.0, 100.0, 300.0)
 
 START = (1.0, 1.0, 30.0)
 """Strengths of steps, leaves and shapes before anything was held out."""

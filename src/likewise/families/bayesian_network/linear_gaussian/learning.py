@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
+from likewise.errors import NotSupported
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete import learning
+from likewise.families.bayesian_network.discrete.cutting import discretise
+from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
+from likewise.families.bayesian_network.discrete.options import Options
+from likewise.families.bayesian_network.discrete.partitions import Bools, Integers
 from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork, codes_event
-from likewise.families.bayesian_network.linear_gaussian.regressions import MixedScores, node_ranks, regress, sufficient
-from likewise.families.bayesian_network.structure.hill_climbing import HillClimb, chow_liu
+from likewise.families.bayesian_network.linear_gaussian.regressions import (
+    Chosen,
+    MixedScores,
+    node_order,
+    regress,
+    sufficient,
+)
+from likewise.families.bayesian_network.structure.bootstrap import directions
+from likewise.families.bayesian_network.structure.chow_liu import chow_liu
+from likewise.families.bayesian_network.structure.constraints import Constraints
+from likewise.families.bayesian_network.structure.counts import Counts
+from likewise.families.bayesian_network.structure.gaussian_scores import GaussianScores
+from likewise.families.bayesian_network.structure.scores import Scores
+from likewise.families.bayesian_network.structure.search import SearchName, search
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 MAX_PARENTS = 6
 
 
 def fit(
-    event: Event, train: Batch, held_out: Batch, options: learning.Options, max_memory: int
+    event: Event, train: Batch, held_out: Batch, options: Options, max_memory: int
 ) -> tuple[LinearGaussianNetwork, dict[str, Any], Mapping[str, Any]]:
     """The network, its description for the settings, and a record of the fit."""
     best: tuple[float, LinearGaussianNetwork, dict[str, Any], str] | None = None
@@ -33,21 +50,72 @@ def fit(
     return best[1], best[2], {"held_out": tried, "structure": best[3], "held_out_log_prob": best[0]}
 
 
-def _graphs(event: Event, train: Batch, options: learning.Options) -> list[tuple[str, list[list[int]]]]:
+def _graphs(event: Event, train: Batch, options: Options) -> list[tuple[str, list[list[int]]]]:
     """Parents over the nodes of `MixedScores` for each structure that is to be tried."""
     structure = options.structure
     if not isinstance(structure, str):
         return [("edges", _from_edges(event, [(above, child) for above, child in structure]))]
     graphs = []
     if structure in ("auto", "chow_liu"):
-        nodes = learning.discretise(event, train, learning.GRAPH_GROUPS)[1]
-        tree = chow_liu(nodes.states(train).numpy(), nodes.sizes)
+        nodes = discretise(event, train, GRAPH_GROUPS).nodes
+        tree = chow_liu(Counts(nodes.states(train).numpy(), nodes.sizes), options.constraints(len(event)))
         graphs.append(("chow_liu", _from_edges(event, [(p, i) for i, above in enumerate(tree) for p in above])))
-    if structure in ("auto", "hill_climbing"):
-        scores = MixedScores(event, train, options.score, options.equivalent_sample_size)
-        limit = options.max_parents or MAX_PARENTS
-        graphs.append(("hill_climbing", HillClimb(scores, node_ranks(event, train), limit, options.tabu).run()))
+    searches: list[SearchName] = ["hill_climbing", "ges", "exact"]
+    graphs += [(name, _searched(event, train, options, name)) for name in searches if structure == name]
+    if structure == "auto":
+        graphs.append(("hill_climbing", _searched(event, train, options, "hill_climbing")))
     return graphs
+
+
+def graph_finder(event: Event, records: Batch, options: Options) -> Callable[[Integers], Bools]:
+    """What the search of `options` finds in some rows of the records, as `bootstrap` counts it."""
+    count = len(event)
+    settled = _over_nodes(event, options.constraints(count), MAX_PARENTS).settled
+
+    def find(chosen: Integers) -> Bools:
+        (_, parents), *_ = _graphs(event, records.rows(torch.from_numpy(chosen)), options)
+        nodes = directions(parents, settled).reshape(2, count, 2, count)
+        columns: Bools = nodes.any((0, 2)) & ~np.eye(count, dtype=bool)
+        return columns
+
+    return find
+
+
+def _searched(event: Event, train: Batch, options: Options, method: SearchName) -> list[list[int]]:
+    """The graph that a search finds over the nodes that stand for something."""
+    count, order = len(event), node_order(event, train)
+    scores: Scores
+    score = options.score if options.score in ("aic", "bge") else "bic"
+    if all(node >= count for node in order):
+        scores = GaussianScores(train.values.double().numpy()[:, [node - count for node in order]], score)
+    elif score == "bge":
+        raise NotSupported("structure_score='bge' needs columns that are all numbers, none of them missing or a spike.")
+    else:
+        mixed = MixedScores(event, train, options.score, options.equivalent_sample_size)
+        if method == "ges" and not mixed.equivalent:
+            raise NotSupported(
+                "With values='linear_gaussian', structure='ges' needs numbers that are never missing or a spike, and "
+                "structure_score='bic', 'aic' or 'bdeu': use structure='hill_climbing'."
+            )
+        scores = Chosen(mixed, order)
+    limit = options.max_parents or MAX_PARENTS
+    constraints = _over_nodes(event, options.constraints(count), limit).reordered(order)
+    found = search(scores, method, constraints, options.climb)
+    parents: list[list[int]] = [[] for _ in range(2 * count)]
+    for place, above in enumerate(found):
+        parents[order[place]] = sorted(order[p] for p in above)
+    return parents
+
+
+def _over_nodes(event: Event, columns: Constraints, limit: int) -> Constraints:
+    """Constraints on columns as constraints on their codes and values."""
+    count = len(event)
+    allowed = np.tile(columns.allowed, (2, 2))
+    allowed[count:, :count] = False  # no code depends on a value
+    required = np.zeros_like(allowed)
+    for child, above in enumerate(_from_edges(event, [(int(p), int(i)) for p, i in np.argwhere(columns.required)])):
+        required[above, child] = True
+    return Constraints(allowed, required, max(limit, int(required.sum(0).max())))
 
 
 def _from_edges(event: Event, edges: list[tuple[int, int]]) -> list[list[int]]:
@@ -66,7 +134,7 @@ def _from_edges(event: Event, edges: list[tuple[int, int]]) -> list[list[int]]:
 
 
 def _fitted(
-    event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: learning.Options, max_memory: int
+    event: Event, train: Batch, held_out: Batch, parents: list[list[int]], options: Options, max_memory: int
 ) -> tuple[LinearGaussianNetwork, dict[str, Any]]:
     count = len(event)
     conditionals = learning.describe(
@@ -122,7 +190,7 @@ def add_rows(network: LinearGaussianNetwork, train: Batch) -> None:
         own.moments += sufficient(network.event, train, i, own.code_parents, own.value_parents)
 
 
-def estimate(network: LinearGaussianNetwork, description: Mapping[str, Any], options: learning.Options) -> None:
+def estimate(network: LinearGaussianNetwork, description: Mapping[str, Any], options: Options) -> None:
     """Tables and regressions from sufficient statistics."""
     learning.estimate(network.codes, description["conditionals"], options.smoothing)
     for i in network.event.value_entries:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
-from likewise.families.bayesian_network.discrete.partitions import Integers, Table
+from likewise.families.bayesian_network.discrete.partitions import Table
+from likewise.families.bayesian_network.structure.counts import Floats, members
 from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName
 
 FLOOR = 1e-6
@@ -80,23 +81,45 @@ class MixedScores:
 
     def __init__(self, event: Event, train: Batch, score: ScoreName, equivalent_sample_size: float) -> None:
         self.event, self.rows, self.train = event, len(train), train
-        self.codes = FamilyScores(train.codes.numpy(), list(event.code_sizes), score, equivalent_sample_size)
-        self.present = event.present(train.codes)
-        self._cache: dict[tuple[int, frozenset[int]], float] = {}
+        self.sizes = seen_codes(train)
+        self.codes = FamilyScores(train.codes.numpy(), self.sizes, score, equivalent_sample_size)
+        always = all(self.sizes[i] == 1 for i in event.value_entries)
+        self.equivalent = self.codes.equivalent and always
+        self._cache: dict[tuple[int, int], float] = {}
+        self._sets: dict[int, float] = {}
 
     def __len__(self) -> int:
         return 2 * len(self.event)
 
-    def family(self, child: int, parents: frozenset[int]) -> float:
-        """The score of one family; minus infinity where the model has no such family."""
-        count = len(self.event)
-        sizes = self.event.code_sizes
-        discrete = sorted(p for p in parents if p < count)
-        values = sorted(p - count for p in parents if p >= count)
+    def family(self, child: int, parents: int) -> float:
+        """The score of one family; minus infinity where the model has no such family.
+
+        Where values are never absent a code with values as parents has a score too, by which equivalent graphs have
+        equal ones: what their set is worth more with the code.
+        """
+        if self.equivalent and child < len(self.event) <= parents.bit_length() - 1:
+            return self._set(parents | 1 << child) - self._set(parents)
+        return self._family(child, parents)
+
+    def _set(self, nodes: int) -> float:
+        """The value of a set of nodes: the score of a complete graph on it, codes before values."""
+        if nodes not in self._sets:
+            before, total = 0, 0.0
+            for node in members(nodes):
+                total += self._family(node, before)
+                before |= 1 << node
+            self._sets[nodes] = total
+        return self._sets[nodes]
+
+    def _family(self, child: int, parents: int) -> float:
+        count, sizes = len(self.event), self.sizes
+        above = list(members(parents))
+        discrete = [p for p in above if p < count]
+        values = [p - count for p in above if p >= count]
         if any(sizes[p] == 1 for p in discrete) or any(p not in self.event.value_entries for p in values):
             return -math.inf
         if child < count:
-            return -math.inf if values else self.codes.family(child, frozenset(discrete))
+            return -math.inf if values else self.codes.family(child, parents)
         if child - count not in self.event.value_entries:
             return 0.0 if not parents else -math.inf
         if child - count in discrete:
@@ -107,7 +130,7 @@ class MixedScores:
         return self._cache[key]
 
     def _value(self, i: int, discrete: list[int], values: list[int]) -> float:
-        sizes = self.event.code_sizes
+        sizes = self.sizes
         cells = math.prod(sizes[p] for p in discrete)
         if cells > 4096:
             return -math.inf
@@ -122,6 +145,37 @@ class MixedScores:
         return float(fit) - 0.5 * math.log(max(self.rows, 1)) * cells * free
 
 
+class Chosen:
+    """The scores of some nodes, in an order.
+
+    Parameters
+    ----------
+    scores : MixedScores
+    nodes : list of int
+    """
+
+    def __init__(self, scores: MixedScores, nodes: list[int]) -> None:
+        self.scores, self.nodes = scores, nodes
+        self.rows, self.equivalent = scores.rows, scores.equivalent
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def family(self, child: int, parents: int) -> float:
+        return self.scores.family(self.nodes[child], self._own(parents))
+
+    def additions(self, child: int, parents: int) -> Floats:
+        found = np.full(len(self), -np.inf)
+        taken = parents | 1 << child
+        for place in range(len(self)):
+            if not taken >> place & 1:
+                found[place] = self.family(child, parents | 1 << place)
+        return found
+
+    def _own(self, places: int) -> int:
+        return sum(1 << self.nodes[place] for place in members(places))
+
+
 def sufficient(event: Event, batch: Batch, i: int, discrete: list[int], values: list[int]) -> Tensor:
     """The moments of value entry `i` given code parents and value parents, over the rows in which it is present."""
     at = (batch.codes[:, i] == 0).nonzero()[:, 0]
@@ -130,15 +184,23 @@ def sufficient(event: Event, batch: Batch, i: int, discrete: list[int], values: 
     return moments(features(event, codes, z, values), z[:, i], table.route(codes), table.cells)
 
 
-def node_ranks(event: Event, train: Batch) -> Integers:
-    """The rank of each node of `MixedScores` by facts that do not depend on the order of the columns."""
+def seen_codes(train: Batch) -> list[int]:
+    """How many codes of each entry some record has; the unseen one, always the last, has none."""
+    return (train.codes.amax(0) + 1).tolist() if len(train) else [1] * train.codes.shape[1]
+
+
+def node_order(event: Event, train: Batch) -> list[int]:
+    """The nodes of `MixedScores` that stand for something, by facts that do not depend on the order of the columns."""
     count = len(event)
-    facts: list[tuple[float, ...]] = []
-    for node in range(2 * count):
+    sizes = seen_codes(train)
+    nodes = [i for i in range(count) if sizes[i] > 1] + [count + i for i in event.value_entries]
+
+    def facts(node: int) -> tuple[object, ...]:
         i = node % count
-        z = train.values[train.codes[:, i] == 0, i]
-        shape = (float(z.double().pow(3).mean()), float(z.double().pow(4).mean())) if len(z) else (0.0, 0.0)
-        facts.append((node // count, event.code_sizes[i], len(z), *(round(part, 6) for part in shape)))
-    ranks: Integers = np.empty(2 * count, dtype=np.int64)
-    ranks[np.lexsort(np.array(facts).T[::-1])] = np.arange(2 * count)
-    return ranks
+        if node < count:
+            return 0, sizes[i], torch.bincount(train.codes[:, i]).tolist()
+        z = train.values[train.codes[:, i] == 0, i].double()
+        shape = [float(z.pow(power).mean()) if len(z) else 0.0 for power in (1, 2, 3, 4)]
+        return 1, len(z), [round(part, 6) for part in shape]
+
+    return sorted(nodes, key=facts)

@@ -1,0 +1,125 @@
+"""The graphs that a discrete network may have: those that the searches find, of which held-out rows choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+
+from likewise.events import Batch
+from likewise.families.bayesian_network.discrete.growth import column
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.options import Options, Rows
+from likewise.families.bayesian_network.discrete.partitions import Bools, Integers
+from likewise.families.bayesian_network.structure.bootstrap import directions
+from likewise.families.bayesian_network.structure.constraints import Constraints
+from likewise.families.bayesian_network.structure.counts import Counts, Floats
+from likewise.families.bayesian_network.structure.discretisation import Bins, Search, alternate
+from likewise.families.bayesian_network.structure.graph import topological_order
+from likewise.families.bayesian_network.structure.scores import mutual_information
+from likewise.families.bayesian_network.structure.search import SearchName, find_graph
+
+GRAPH_GROUPS = 8
+FINE_GROUPS = 32
+MAX_CANDIDATES = 32
+
+
+def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
+    """The candidate parents of every column for each structure that is to be tried."""
+    structure = options.structure
+    if not isinstance(structure, str):
+        return [("edges", given(structure, len(rows.sizes)))]
+    trees = options.conditionals == "trees"
+    best: SearchName = "hill_climbing" if options.score == "k2" else "ges"
+    tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", best)))
+    if structure != "auto":
+        tried = [best] if structure == "ordered" else [cast(SearchName, structure)]
+    states, sizes = group(rows, options)
+    count = len(sizes)
+    suited = states, sizes
+    if trees and any(rows.ordered) and structure != "chow_liu":
+        # All searches of "auto" share the bins that the best of them finds.
+        brief = searcher(options, count, tried[-1], brief=True)
+        bins = alternate(ranked(rows), brief, options.names)
+        suited = bins.states, bins.sizes
+    searched = {
+        name: searcher(options, count, name)(*((states, sizes) if name == "chow_liu" else suited)) for name in tried
+    }
+    out: list[tuple[str, list[list[int]]]] = [] if structure == "ordered" else list(searched.items())
+    if structure == "ordered" or (structure == "auto" and trees):
+        information = mutual_information(Counts(states, sizes))
+        order = topological_order(searched[best])
+        out.append(("ordered", _earlier(order, information, options.constraints(count))))
+    return out
+
+
+def given(edges: list[list[int]], columns: int) -> list[list[int]]:
+    """The parents of each column in a graph of these edges."""
+    parents: list[list[int]] = [[] for _ in range(columns)]
+    for above, child in edges:
+        parents[child].append(above)
+    topological_order(parents)
+    return parents
+
+
+def searcher(options: Options, columns: int, method: SearchName, brief: bool = False) -> Search:
+    """A search with the settings of `options`, as a function of states and their numbers."""
+    constraints = options.constraints(columns)
+
+    def search(states: Integers, sizes: list[int]) -> list[list[int]]:
+        sample_size = options.equivalent_sample_size
+        return find_graph(
+            states, sizes, method, constraints, options.score, sample_size, options.climb, brief, options.names
+        )
+
+    return search
+
+
+def graph_finder(nodes: Nodes, records: Batch, options: Options) -> Callable[[Integers], Bools]:
+    """What the search of `options` finds in some rows of the records, as `bootstrap` counts it."""
+    states = nodes.states(records).numpy()
+    ordered = [0 if (own := nodes.of(i)) is None else own.size for i in range(len(nodes.sizes))]
+    rows = Rows(states, states[:0], nodes.sizes, ordered, [nodes.unseen(i) for i in range(len(ordered))])
+    grouped, sizes = group(rows, options)
+    search = searcher(options, len(sizes), cast(SearchName, options.structure))
+    settled = options.constraints(len(sizes)).settled
+
+    def find(chosen: Integers) -> Bools:
+        return directions(search(grouped[chosen], sizes), settled)
+
+    return find
+
+
+def group(rows: Rows, options: Options) -> tuple[Integers, list[int]]:
+    """The states that searches see, and how many of them each column has."""
+    limit = GRAPH_GROUPS if options.conditionals == "trees" else max(rows.sizes)
+    grouped = [column(rows.train[:, i], rows.sizes[i], rows.ordered[i], limit, limit) for i in range(len(rows.sizes))]
+    # States that no row has, such as the unseen one, would be counted as parameters.
+    found = [np.unique(part.grouped, return_inverse=True) for part in grouped]
+    return np.stack([states for _, states in found], 1), [max(len(kept), 1) for kept, _ in found]
+
+
+def ranked(rows: Rows) -> Bins:
+    """Fine bins of all columns, merged by rank into as many as searches begin with."""
+    fine, coarse, ordered = [], [], []
+    for i in range(len(rows.sizes)):
+        seen, states = np.unique(rows.train[:, i], return_inverse=True)
+        followed = int((seen < rows.ordered[i]).sum())
+        part = column(states.reshape(-1), len(seen), followed, FINE_GROUPS, GRAPH_GROUPS)
+        start = column(part.grouped, part.groups, part.ordered, GRAPH_GROUPS, GRAPH_GROUPS)
+        fine.append(part.grouped)
+        coarse.append(start.group_of)
+        ordered.append(part.ordered)
+    return Bins(np.stack(fine, 1), ordered, coarse)
+
+
+def _earlier(order: list[int], information: Floats, constraints: Constraints) -> list[list[int]]:
+    """For every column those before it in the order, the `MAX_CANDIDATES` that tell most about it."""
+    earlier: list[list[int]] = [[] for _ in order]
+    for place, i in enumerate(order):
+        before = [p for p in order[:place] if constraints.allowed[p, i]]
+        told = sorted(before, key=lambda p: (not constraints.required[p, i], -information[p, i], p))
+        kept = set(told[:MAX_CANDIDATES])
+        earlier[i] = [p for p in before if p in kept]
+    return earlier

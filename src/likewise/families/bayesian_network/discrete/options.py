@@ -1,0 +1,52 @@
+"""What the learner of a discrete network is asked for, and the rows it learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from likewise.families.bayesian_network.discrete.partitions import Integers
+from likewise.families.bayesian_network.structure.constraints import Constraints, constraints
+from likewise.families.bayesian_network.structure.hill_climbing import GREEDY, Climb
+from likewise.families.bayesian_network.structure.scores import ScoreName
+
+MAX_PARENTS = {"trees": 8, "tables": 4}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the learner is asked for; see `BayesianNetworkFamily`."""
+
+    structure: str | list[list[int]] = "auto"
+    conditionals: str = "trees"
+    score: ScoreName = "bdeu"
+    equivalent_sample_size: float = 1.0
+    max_parents: int | None = None
+    max_bins: int | None = None
+    smoothing: float | None = None
+    climb: Climb = GREEDY
+    max_states: int = 1 << 24
+    required: list[list[int]] = field(default_factory=list)
+    forbidden: list[list[int]] = field(default_factory=list)
+    tiers: list[list[int]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def constraints(self, columns: int) -> Constraints:
+        """What the graph over the columns must obey."""
+        return constraints(
+            columns,
+            self.max_parents or MAX_PARENTS["tables"],
+            self.required,
+            self.forbidden,
+            self.tiers,
+        )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and held-out rows as states (rows, columns), with what each column is."""
+
+    train: Integers
+    held_out: Integers
+    sizes: list[int]
+    ordered: list[int]
+    unseen: list[int | None]

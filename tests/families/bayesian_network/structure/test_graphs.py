@@ -1,0 +1,176 @@
+"""Classes, distances and separation in graphs, against small known cases and other libraries."""
+
+from __future__ import annotations
+
+import itertools
+
+import networkx
+import numpy as np
+import pytest
+
+import likewise as lw
+from likewise.families.bayesian_network.structure.bootstrap import directions, edge_strengths
+from likewise.families.bayesian_network.structure.graph import topological_order
+
+
+def random_dag(nodes: int, share: float, rng: np.random.Generator) -> networkx.DiGraph:
+    order = rng.permutation(nodes)
+    found = networkx.DiGraph()
+    found.add_nodes_from(range(nodes))
+    found.add_edges_from(
+        (int(order[a]), int(order[b])) for a, b in itertools.combinations(range(nodes), 2) if rng.random() < share
+    )
+    return found
+
+
+def test_a_cycle_is_refused() -> None:
+    with pytest.raises(ValueError, match="cycle"):
+        topological_order([[1], [0]])
+    with pytest.raises(ValueError, match="cycle"):
+        lw.graphs.cpdag([("a", "b"), ("b", "c"), ("c", "a")])
+
+
+def test_classes_of_small_graphs() -> None:
+    def undirected(*pairs: str) -> set[tuple[str, str]]:
+        return {(a, b) for a, b in pairs} | {(b, a) for a, b in pairs}
+
+    assert set(lw.graphs.cpdag(["ab", "bc"]).edges) == undirected("ab", "bc")
+    assert set(lw.graphs.cpdag(["ab", "cb"]).edges) == {("a", "b"), ("c", "b")}
+    # What a collider points at is directed; a triangle is not.
+    assert set(lw.graphs.cpdag(["ab", "cb", "bd"]).edges) == {("a", "b"), ("c", "b"), ("b", "d")}
+    assert set(lw.graphs.cpdag(["ab", "bc", "ac"]).edges) == undirected("ab", "bc", "ac")
+    # An edge that closes a directed cycle if turned: a -> d by way of the colliders at d.
+    assert set(lw.graphs.cpdag(["ab", "ac", "bd", "cd", "ad"]).edges) == {
+        *undirected("ab", "ac", "ad") - {("d", "a")},
+        ("b", "d"),
+        ("c", "d"),
+    }
+
+
+def test_graphs_are_in_one_class_where_edges_and_colliders_are_the_same() -> None:
+    """Verma and Pearl 1990, over all graphs of four nodes."""
+    names = range(4)
+    classes: dict[tuple[object, object], set[frozenset[tuple[int, int]]]] = {}
+    pairs = list(itertools.combinations(names, 2))
+    count = 0
+    for kinds in itertools.product(range(3), repeat=6):
+        edges = [(u, v) if kind == 1 else (v, u) for (u, v), kind in zip(pairs, kinds, strict=True) if kind]
+        graph = networkx.DiGraph(edges)
+        graph.add_nodes_from(names)
+        if not networkx.is_directed_acyclic_graph(graph):
+            continue
+        count += 1
+        skeleton = frozenset(frozenset(edge) for edge in edges)
+        colliders = frozenset(
+            (frozenset((a, b)), c)
+            for c in names
+            for a, b in itertools.combinations(graph.predecessors(c), 2)
+            if frozenset((a, b)) not in skeleton
+        )
+        classes.setdefault((skeleton, colliders), set()).add(frozenset(lw.graphs.cpdag(graph).edges))
+    assert count == 543
+    assert len(classes) == 185  # Gillispie and Perlman 2002
+    assert all(len(own) == 1 for own in classes.values())
+    assert len({next(iter(own)) for own in classes.values()}) == 185
+
+
+def test_classes_agree_with_causal_learn() -> None:
+    dag2cpdag = pytest.importorskip("causallearn.utils.DAG2CPDAG").dag2cpdag
+    from causallearn.graph.Dag import Dag
+    from causallearn.graph.GraphNode import GraphNode
+
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        graph = random_dag(8, 0.35, rng)
+        nodes = [GraphNode(str(i)) for i in range(8)]
+        theirs = Dag(nodes)
+        for u, v in graph.edges:
+            theirs.add_directed_edge(nodes[u], nodes[v])
+        matrix = dag2cpdag(theirs).graph  # [v, u] is 1 and [u, v] is -1 for u -> v
+        expected = {(u, v) for u in range(8) for v in range(8) if matrix[u, v] == -1}
+        assert set(lw.graphs.cpdag(graph).edges) == expected
+
+
+def test_a_graph_of_a_class_is_in_it() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        own = lw.graphs.cpdag(random_dag(9, 0.4, rng))
+        member = lw.graphs.dag(own)
+        assert networkx.is_directed_acyclic_graph(member)
+        assert set(lw.graphs.cpdag(member).edges) == set(own.edges)
+    square = [(a, b) for pair in ("ab", "bc", "cd", "da") for a, b in (pair, pair[::-1])]
+    with pytest.raises(ValueError, match="No acyclic graph"):
+        lw.graphs.dag(square)
+
+
+def test_distances_of_small_graphs() -> None:
+    truth = [("a", "c"), ("b", "c"), ("c", "d")]
+    distance = lw.graphs.structural_hamming_distance
+    assert distance(truth, truth) == 0
+    assert distance(truth, truth[:2]) == 1  # one missing
+    assert distance(truth, [*truth, ("a", "b")]) == 4  # one more, which takes the direction from all others
+    assert distance(truth, [("c", "a"), ("b", "c"), ("c", "d")]) == 3
+    assert distance(truth, [("c", "a"), ("b", "c"), ("c", "d")], classes=False) == 1
+    assert distance(truth, []) == 3
+    # A class and a graph of it.
+    assert distance(lw.graphs.cpdag(truth[2:]), [("d", "c")]) == 0
+
+
+def test_separation_agrees_with_networkx() -> None:
+    rng = np.random.default_rng(2)
+    seen = set()
+    for _ in range(40):
+        graph = random_dag(7, 0.35, rng)
+        for _ in range(12):
+            order = rng.permutation(7).tolist()
+            first, second, given = order[: rng.integers(1, 3)], order[3:4], order[4 : rng.integers(4, 8)]
+            expected = networkx.is_d_separator(graph, set(first), set(second), set(given))
+            assert lw.graphs.d_separated(graph, first, second, given) == expected
+            seen.add(expected)
+    assert seen == {True, False}
+
+
+def test_separation_refuses_what_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no column 'z'"):
+        lw.graphs.d_separated([("a", "b")], "a", "z")
+    with pytest.raises(ValueError, match="'a' is asked for in two ways"):
+        lw.graphs.d_separated([("a", "b")], "a", "b", ["a"])
+
+
+# --------------------------------------------------------------------------------------------------------- bootstrap
+
+
+def test_strengths_count_edges_and_directions() -> None:
+    none = np.zeros((3, 3), dtype=bool)
+    graphs = iter([[[], [0], []], [[], [0], []], [[], [], [0, 1]], [[], [], []]])
+    strength, direction = edge_strengths(lambda rows: directions(next(graphs), none), 10, 3, 4, 0)
+    assert strength[0, 1] == strength[1, 0] == 0.5
+    assert direction[0, 1] == direction[1, 0] == 0.5
+    assert strength[0, 2] == 0.25
+    assert direction[0, 2] == 1.0
+    assert direction[2, 0] == 0.0
+
+
+def test_a_strong_edge_is_always_found_and_an_absent_one_hardly_ever() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, 800), rng.integers(0, 2, 800)
+    c = (rng.random(800) < np.array([[0.05, 0.5], [0.3, 0.9], [0.6, 0.99]])[a, b]).astype(int)
+    records = {name: part.astype(str) for name, part in (("a", a), ("b", b), ("c", c), ("d", rng.integers(0, 3, 800)))}
+    model = lw.BayesianNetwork(structure="ges", random_state=0).fit(records)
+    found = model.edge_confidence(records, resamples=30, random_state=0).set_index(["from", "to"])
+    assert found.loc[("a", "c"), "strength"] == 1.0
+    assert found.loc[("a", "c"), "direction"] > 0.6  # a collider has directions, and resampled a and b often depend
+    assert found.loc[("b", "c"), "strength"] == 1.0
+    weak = found[[("d" in pair) for pair in found.index]]
+    assert (weak["strength"] < 0.3).all()
+
+
+def test_strengths_of_real_columns() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(500, 2))
+    frame = {"a": x[:, 0], "b": x[:, 0] + x[:, 1], "c": rng.normal(size=500)}
+    model = lw.BayesianNetwork(values="linear_gaussian", structure="ges", structure_score="bge", random_state=0)
+    assert {frozenset(edge) for edge in model.fit(frame).edges_} == {frozenset("ab")}
+    found = model.edge_confidence(frame, resamples=10, random_state=0).set_index(["from", "to"])
+    assert found.loc[("a", "b"), "strength"] == 1.0
+    assert found.loc[("a", "b"), "direction"] == pytest.approx(0.5, abs=0.1)  # nothing tells the direction
