@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pandas import DataFrame
 
-from likewise.board.report.cells import percent
+from likewise.board.report.cells import number, percent
 from likewise.board.report.data import Floats, HiddenState, HiddenStates, Network, NetworkDrawing
 from likewise.board.seeds import seed_for
 from likewise.board.trial import some
@@ -170,7 +170,12 @@ def _fact(column: str, typical: Any, share: float, low: Any, high: Any) -> tuple
     """A column, its typical value, and how probable that is or between which values most lie."""
     if not math.isnan(share):
         return column, _said(typical) if not isinstance(typical, tuple) else _span(typical, 2, True), percent(share)
-    return column, _said(typical), f"{_said(low)} to {_said(high)}"
+    return column, _short(typical), f"{_short(low)} to {_short(high)}"
+
+
+def _short(label: Any) -> str:
+    """A value in words, a fraction with as many digits as tell something."""
+    return number(float(label)) if _is_number(label) and not float(label).is_integer() else _said(label)
 
 
 # -------------------------------------------------------------------------------------------------------------- states
