@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from likewise.board.report.data import NetworkDrawing
+from likewise.board.report.data import HiddenState, HiddenStates, Network, NetworkDrawing
 from likewise.board.report.graph import DETAILED, graph, graph_section
 from likewise.board.report.page import templates
 
@@ -153,19 +153,21 @@ def test_many_states_are_summed_up():
 def test_names_cannot_break_the_page():
     hostile = '<script>alert("&")</script>'
     network = replace(SPRINKLER, names=(hostile, "b", "c", "d"), states=((hostile, "x"), *SPRINKLER.states[1:]))
-    section = graph_section(network, hostile, 0)
+    hidden = HiddenStates(hostile, 2, 1, (HiddenState(0.5, ((hostile, hostile, hostile),)),))
+    section = graph_section(Network(network, hidden=hidden), hostile, 0)
     page = templates().get_template("networks.html").render(networks=[section])
     assert "<script" not in page
     assert 'alert("' not in page
+    assert page.count("&lt;script&gt;") >= 5
     tree = ElementTree.fromstring(section.drawing)
     assert groups(tree, "node")[0].find("title").text.startswith(hostile)
     assert hostile in tree.get("aria-label")
 
 
 def test_the_section_lists_edges_from_the_strongest():
-    section = graph_section(SPRINKLER, "BayesianNetwork", 1)
-    assert section.words == "4 nodes and 4 edges. The strongest is sprinkler → wet grass: 0.42 bits."
-    assert [bits for _, _, bits in section.edges] == ["0.42", "0.28", "0.125", "0"]
+    section = graph_section(Network(SPRINKLER), "BayesianNetwork", 1)
+    assert section.words == "4 nodes and 4 edges."
+    assert [bits for _, _, bits, _ in section.edges] == ["0.42", "0.28", "0.125", "0"]
     assert [stroke.label for stroke in section.legend] == ["0.01 bits", "0.05 bits", "0.2 bits"]
     page = templates().get_template("networks.html").render(networks=[section])
     assert page.count("<tr>") == 5
@@ -174,7 +176,7 @@ def test_the_section_lists_edges_from_the_strongest():
 
 
 def test_a_network_without_edges_has_cards_alone():
-    section = graph_section(replace(SPRINKLER, edges=(), strengths=()), "model", 0)
+    section = graph_section(Network(replace(SPRINKLER, edges=(), strengths=())), "model", 0)
     assert section.words == "4 nodes and no edges."
     page = templates().get_template("networks.html").render(networks=[section])
     assert page.count('class="node') == 4
@@ -183,12 +185,69 @@ def test_a_network_without_edges_has_cards_alone():
 
 
 def test_a_network_that_does_not_answer_has_names_and_edges_alone():
-    section = graph_section(replace(SPRINKLER, strengths=None, states=((),) * 4, marginals=((),) * 4), "model", 0)
+    section = graph_section(
+        Network(replace(SPRINKLER, strengths=None, states=((),) * 4, marginals=((),) * 4)), "model", 0
+    )
     assert section.words == "4 nodes and 4 edges."
     tree = ElementTree.fromstring(section.drawing)
     assert len(groups(tree, "node")) == len(groups(tree, "edge")) == 4
     assert groups(tree, "edge")[0].find("title").text == "cloudy → sprinkler"
     assert "bits" not in section.drawing
+
+
+def test_the_strongest_dependencies_are_told_in_words():
+    network = replace(SPRINKLER, strengths=(0.125, 0.28, 0.42, 0.3))
+    assert graph_section(Network(network), "model", 0).dependencies == [
+        "wet grass depends most on sprinkler: 0.42 bits.",
+        "rain depends most on cloudy: 0.28 bits.",
+        "sprinkler depends most on cloudy: 0.125 bits.",
+    ]
+    sure = replace(network, found=((0.9, 0.5), (1.0, 1.0), (0.0, 0.0), (0.3, 0.2)), resamples=20)
+    section = graph_section(Network(sure), "model", 0)
+    assert section.dependencies == [
+        "wet grass depends most on sprinkler: 0.42 bits, in 0 of 20 bootstrap samples.",
+        "rain depends most on cloudy: 0.28 bits, in 20 of 20 bootstrap samples.",
+        "sprinkler depends most on cloudy: 0.125 bits, in 18 of 20 bootstrap samples (50% of them this way round).",
+    ]
+    assert [share for *_, share in section.edges] == ["0%", "30%", "100%", "90%"]
+    page = templates().get_template("networks.html").render(networks=[section])
+    assert "Bootstrap samples</th>" in page
+    assert "in 20 of 20 bootstrap samples." in page
+    weak = replace(SPRINKLER, strengths=(0.001,) * 4)
+    words = graph_section(Network(weak), "model", 0).words
+    assert words == "4 nodes and 4 edges. The strongest is rain → wet grass: 0.001 bits."
+    many = graph_section(Network(large()), "model", 0).dependencies
+    assert len({words.split(" depends")[0] for words in many}) == len(many) == 5
+
+
+def test_links_between_hidden_states_have_no_direction():
+    network = replace(SPRINKLER, edges=((0, 1), (0, 2), (1, 3)), strengths=(0.1, 0.2, 0.3), directed=False)
+    tree = tree_of(network)
+    assert not [path for path in tree.iter("path") if path.get("class") == "head"]
+    for group in groups(tree, "edge"):
+        end = float(re.search(r"([-\d.]+)$", group.find("path").get("d"))[1])
+        child = int(group.get("class").split()[2][1:])
+        assert end == pytest.approx(boxes(tree)[child][1], abs=0.11)
+    assert groups(tree, "edge")[-1].find("title").text == "sprinkler — wet grass: 0.3 bits"
+
+
+def test_hidden_states_are_told_in_a_table():
+    network = replace(SPRINKLER, edges=((0, 1), (0, 2), (1, 3)), strengths=(0.1, 0.2, 0.3), directed=False)
+    state = HiddenState(0.25, (("rain", "yes", "90%"), ("amount", "12", "10 to 14")))
+    hidden = HiddenStates("cloudy", 16, 3, (state, replace(state, share=0.125)))
+    section = graph_section(Network(network, hidden=hidden), "model", 0)
+    assert section.words == (
+        "4 columns with 16 hidden states behind each, in a mixture of 3 trees, of which the first is drawn."
+    )
+    page = templates().get_template("networks.html").render(networks=[section])
+    assert "has no direction" in page
+    assert "An arrow" not in page
+    assert "behind cloudy stand for" in page
+    assert page.count('class="fact"') == 4
+    assert "amount <b>12</b>" in page
+    # Where the tree is too large to be drawn, its states are told all the same.
+    undrawn = graph_section(Network(reason="too many", hidden=hidden), "model", 0)
+    assert "behind cloudy" in templates().get_template("networks.html").render(networks=[undrawn])
 
 
 def test_colours_are_those_of_the_style_sheet():

@@ -107,6 +107,78 @@ def test_large_graphs_are_not_drawn():
     assert found.reason == "101 nodes and 1 edge: graphs of more than 100 nodes are not drawn."
 
 
+# --------------------------------------------------------------------------------------------- bootstrap, hidden states
+
+
+def test_edges_of_a_searched_graph_say_how_often_they_are_found(monkeypatch):
+    asked = []
+
+    def edge_confidence(self, X, y=None, *, resamples=100, structure=None, random_state=None):
+        asked.append((len(X), resamples))
+        rows = [("a", "b", 0.95, 0.5), ("b", "a", 0.95, 0.5), ("a", "c", 0.2, 1.0)]
+        return pd.DataFrame(rows, columns=["from", "to", "strength", "direction"])
+
+    rng = np.random.default_rng(0)
+    a = rng.choice(["x", "y"], 400)
+    frame = pd.DataFrame({"a": a, "b": np.where(rng.random(400) < 0.9, a, "z"), "c": rng.choice(["u", "v"], 400)})
+    model = lw.BayesianNetwork(structure="chow_liu", random_state=0).fit(frame)
+    source = model.domain_.read(frame)
+    monkeypatch.setattr(lw.BayesianNetwork, "edge_confidence", edge_confidence, raising=False)
+    drawing = network_of(model, source).drawing
+    for joined, found in zip(drawing.edges, drawing.found, strict=True):
+        told = {(0, 1): (0.95, 0.5), (1, 0): (0.95, 0.5), (0, 2): (0.2, 1.0)}
+        assert found == told.get(joined, (0.0, 0.0))
+    assert {frozenset(joined) for joined in drawing.edges} >= {frozenset((0, 1))}
+    assert asked == [(400, drawing.resamples)]
+    assert network_of(model).drawing.found is None
+    given = lw.BayesianNetwork(structure=[("a", "b")], random_state=0).fit(frame)
+    assert network_of(given, source).drawing.found is None
+    monkeypatch.delattr(lw.BayesianNetwork, "edge_confidence")
+    if not hasattr(model, "edge_confidence"):
+        assert network_of(model, source).drawing.found is None
+    assert len(asked) == 1
+
+
+@pytest.fixture(scope="module")
+def hidden_tree():
+    """Two kinds of records, that every column but one tells apart."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["large", "small"], 400, p=[0.6, 0.4])
+    size = np.where(kind == "large", rng.normal(50, 2, 400), rng.normal(10, 2, 400)).round(1)
+    frame = pd.DataFrame(
+        {"kind": kind, "size": size, "legs": np.where(kind == "large", 4, 2), "noise": rng.random(400)}
+    )
+    frame["unit"] = "cm"
+    return lw.BayesianNetwork(structure="hidden_tree", states=2, components=2, random_state=0).fit(frame)
+
+
+def test_a_tree_of_hidden_states_is_drawn_without_directions(hidden_tree):
+    found = network_of(hidden_tree, None)
+    assert not found.drawing.directed
+    assert found.drawing.found is None
+    assert len(found.drawing.edges) == 3
+    names = found.drawing.names
+    for (one, other), bits in zip(found.drawing.edges, found.drawing.strengths, strict=True):
+        worth = hidden_tree.value_of_information(names[other])["bits"]
+        assert bits == pytest.approx(worth[names[one]], rel=1e-6, abs=1e-12)
+    assert (found.hidden.states, found.hidden.trees) == (2, 2)
+    assert found.hidden.column not in {child for _, child in hidden_tree.edges_}
+
+
+def test_hidden_states_are_told_by_what_sets_their_records_apart(hidden_tree):
+    large, small = network_of(hidden_tree).hidden.told
+    assert large.share == pytest.approx(0.6, abs=0.06)
+    assert small.share == pytest.approx(0.4, abs=0.06)
+    for state, kind, legs, size in ((large, "large", "4", 50), (small, "small", "2", 10)):
+        facts = {column: (value, beside) for column, value, beside in state.facts}
+        assert "noise" not in facts
+        assert facts["kind"][0] == kind
+        assert facts["legs"][0] == legs
+        assert float(facts["size"][0]) == pytest.approx(size, abs=1)
+        ends = [float(end) for end in facts["size"][1].split(" to ")]
+        assert ends == pytest.approx([size - 2.6, size + 2.6], abs=1)
+
+
 # -------------------------------------------------------------------------------------------------------------- states
 
 
@@ -204,10 +276,12 @@ def test_the_report_draws_the_graph_of_each_network(data):
     assert page.count('<a href="#networks">Networks</a>') == 1
     assert section.count('class="node n') == 3
     assert section.count('<g class="edge') == 2
-    assert "3 nodes and 2 edges. The strongest is " in section
+    assert "3 nodes and 2 edges." in section
+    assert " depends most on " in section
     for raw in ("<i>side", "<b>:"):
         assert raw not in section
     assert "&lt;i&gt;side → kind" in section
+    assert "bootstrap" not in section  # the graph was given
 
 
 def test_a_graph_that_is_not_drawn_is_explained(data):

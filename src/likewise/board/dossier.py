@@ -90,7 +90,7 @@ def _report(row: Mapping[str, Any], outcome: Outcome, division: Division, seed: 
         curve=Curve.of(result.training),
         settings=result.settings,
         latents=latents_of(outcome.model, division.held_out, seed),
-        network=network_of(outcome.model),
+        network=network_of(outcome.model, division.training, seed),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a board tells of a Bayesian network: columns by themselves, and what parents tell about children."""
+"""What a board tells of a Bayesian network: columns by themselves, what parents tell about children, hidden states."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from pandas import DataFrame
 
-from likewise.board.report.data import Floats, Network, NetworkDrawing
+from likewise.board.report.cells import number, percent
+from likewise.board.report.data import Floats, HiddenState, HiddenStates, Network, NetworkDrawing
+from likewise.board.seeds import seed_for
+from likewise.board.trial import some
+from likewise.domains.table.sources import Source
 from likewise.domains.table.table import CONSTANTS
 from likewise.errors import NotSupported
-from likewise.estimators import questions
+from likewise.estimators import hidden_states, questions
+from likewise.estimators.bayesian_network import BayesianNetwork
 from likewise.estimators.generative import Generative
 from likewise.events import Entry, Real, State, Value
+from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.family import Answering, Question
 
 NODES = 100
@@ -27,22 +34,45 @@ STATES = 8
 ATOMS = 3
 """Single values of a number that are told apart from its intervals, at most, where there are many states."""
 
+RESAMPLES = 50
+"""Bootstrap samples that say how sure edges are."""
+
+RECORDS = 2_000
+"""Training records that these are drawn from, at most."""
+
+SEARCHED = 30
+"""Of networks with more columns no bootstrap sample is drawn: each is a search."""
+
+HIDDEN = 6
+"""Hidden states that are told of."""
+
+FACTS = 5
+"""Columns that are told of each."""
+
+TELLING = 0.1
+"""Bits by which a hidden state moves a column of which something is told."""
+
 Labelled = list[tuple[str, float]]
 Place = tuple[float, float]
 
 
-def network_of(model: Any) -> Network | None:
-    """The drawing of a model's graph, or why there is none; None where the model is no Bayesian network."""
-    if not isinstance(model, Generative) or not (hasattr(model, "edges_") and hasattr(model, "posterior")):
+def network_of(model: Any, training: Source | None = None, seed: int = 0) -> Network | None:
+    """The drawing of a model's graph, or why there is none; None where the model is no Bayesian network.
+
+    With training records, how sure edges of a graph are that was searched for.
+    """
+    if not isinstance(model, BayesianNetwork):
         return None
-    used = {name for edge in model.edges_ for name in edge}
+    hidden = hidden_of(model)
+    # In a tree of hidden states every column hangs somewhere, constants as well.
+    used = {name for edge in model.edges_ for name in (edge if hidden is None else edge[:1])}
     names = [name for name in questions.columns(model) if name != CONSTANTS or name in used]
     if len(names) > NODES:
         edges = f"{len(model.edges_)} edge{'' if len(model.edges_) == 1 else 's'}"
         reason = f"{len(names)} nodes and {edges}: graphs of more than {NODES} nodes are not drawn."
-        return Network(reason=reason)
+        return Network(reason=reason, hidden=hidden)
     place = {name: node for node, name in enumerate(names)}
-    joined = tuple((place[parent], place[child]) for parent, child in model.edges_)
+    joined = tuple((place[parent], place[child]) for parent, child in model.edges_ if child in place)
     at = questions.entries(model, names)
     nothing = Question(model.domain_.evidence({}))
     try:
@@ -51,17 +81,20 @@ def network_of(model: Any) -> Network | None:
     except NotSupported as error:
         without = ((),) * len(names)
         reason = f"How probable states are, and how much edges tell, is not shown: {error}"
-        return Network(NetworkDrawing(tuple(names), joined, None, without, without), reason)
+        return Network(NetworkDrawing(tuple(names), joined, None, without, without, hidden is None), reason, hidden)
     states = [drawn_states(model, entry, chances[entry][0]) for entry in at]
-    return Network(
-        NetworkDrawing(
-            tuple(names),
-            joined,
-            tuple(strengths),
-            tuple(tuple(label for label, _ in one) for one in states),
-            tuple(tuple(share for _, share in one) for one in states),
-        )
+    found = None if hidden is not None or training is None else found_again(model, names, joined, training, seed)
+    drawing = NetworkDrawing(
+        tuple(names),
+        joined,
+        tuple(strengths),
+        tuple(tuple(label for label, _ in one) for one in states),
+        tuple(tuple(share for _, share in one) for one in states),
+        hidden is None,
+        found,
+        0 if found is None else RESAMPLES,
     )
+    return Network(drawing, hidden=hidden)
 
 
 def _strengths(
@@ -77,6 +110,72 @@ def _strengths(
         for child, bits in zip(own, questions.dependence(model, nothing, parent, own, chances), strict=True)
     }
     return [told[edge] for edge in edges]
+
+
+def found_again(
+    model: BayesianNetwork, names: Sequence[str], edges: Sequence[tuple[int, int]], training: Source, seed: int
+) -> tuple[tuple[float, float], ...] | None:
+    """Of each edge the share of bootstrap samples in which its columns were joined, and how often this way.
+
+    None where the graph was given by hand, where it is too large to be searched for again and again, and where models
+    cannot tell.
+    """
+    confidence = getattr(model, "edge_confidence", None)
+    if confidence is None or not isinstance(model.structure, str) or not edges or len(names) > SEARCHED:
+        return None
+    records, seed = some(training, RECORDS, seed), seed_for(seed, "bootstrap")
+    try:
+        return confidences(confidence(records, resamples=RESAMPLES, random_state=seed), names, edges)
+    except NotSupported:
+        return None
+
+
+def confidences(
+    table: DataFrame, names: Sequence[str], edges: Sequence[tuple[int, int]]
+) -> tuple[tuple[float, float], ...]:
+    """`strength` and `direction` of each edge (parent, child) in a table of edges `from`, `to`; 0 of those not there.
+
+    Examples
+    --------
+    >>> table = DataFrame({"from": ["a"], "to": ["b"], "strength": [0.9], "direction": [0.8]})
+    >>> confidences(table, ["a", "b", "c"], [(0, 1), (2, 1)])
+    ((0.9, 0.8), (0.0, 0.0))
+    """
+    rows = zip(table["from"], table["to"], table["strength"], table["direction"], strict=True)
+    known = {(parent, child): (float(strength), float(way)) for parent, child, strength, way in rows}
+    return tuple(known.get((names[parent], names[child]), (0.0, 0.0)) for parent, child in edges)
+
+
+# ------------------------------------------------------------------------------------------------------- hidden states
+
+
+def hidden_of(model: BayesianNetwork) -> HiddenStates | None:
+    """The most probable hidden states at the root of the first tree, in words; None where there are none."""
+    family = model.family_
+    assert isinstance(family, BayesianNetworkFamily)
+    if not family.trees:
+        return None
+    told = []
+    for _, rows in model.hidden_states(top=HIDDEN).groupby("state", sort=False):
+        facts = rows[(rows["bits"] >= TELLING) | (rows["bits"] == rows["bits"].max())][:FACTS]
+        words = tuple(_fact(*row) for row in zip(*(facts[part] for part in _FACT), strict=True))
+        told.append(HiddenState(float(rows["probability"].iloc[0]), words))
+    return HiddenStates(hidden_states.behind(model), family.hidden, family.trees, tuple(told))
+
+
+_FACT = ("column", "typical", "share", "low", "high")
+
+
+def _fact(column: str, typical: Any, share: float, low: Any, high: Any) -> tuple[str, str, str]:
+    """A column, its typical value, and how probable that is or between which values most lie."""
+    if not math.isnan(share):
+        return column, _said(typical) if not isinstance(typical, tuple) else _span(typical, 2, True), percent(share)
+    return column, _short(typical), f"{_short(low)} to {_short(high)}"
+
+
+def _short(label: Any) -> str:
+    """A value in words, a fraction with as many digits as tell something."""
+    return number(float(label)) if _is_number(label) and not float(label).is_integer() else _said(label)
 
 
 # -------------------------------------------------------------------------------------------------------------- states

@@ -13,7 +13,7 @@ from pandas import DataFrame
 from sklearn.utils.validation import check_is_fitted
 
 from likewise.domains.domain import Domain
-from likewise.estimators import networks, questions
+from likewise.estimators import hidden_states, networks, questions
 from likewise.estimators.generative import Generative
 from likewise.estimators.questions import Array, MostProbable
 from likewise.estimators.randomness import seed_from
@@ -517,3 +517,44 @@ class BayesianNetwork(Generative):
         """
         check_is_fitted(self, "family_")
         return questions.explanation(self, target, questions.question(self, given, do))
+
+    def hidden_states(self, column: str | None = None, *, top: int | None = 8, tree: int = 0) -> DataFrame:
+        """What the hidden states behind a column stand for, exactly: the records that are in each of them.
+
+        Only for structure="hidden_tree". A state says most of columns near its own in the tree (see `edges_`), and
+        little of those far away.
+
+        Parameters
+        ----------
+        column : column, optional
+            None for the one at the root of the tree, which is near all others.
+        top : int or None
+            How many states, the most probable first; None for all.
+        tree : int
+            Which tree of the mixture; the first is 0.
+
+        Returns
+        -------
+        DataFrame
+            A row for each `state` and `column`; of a state the columns that it says most about come first.
+            `probability` is the share of records in the state. Of categories `typical` is the most probable one, None
+            being *missing*, and `share` how probable it is; of numbers `typical` is the median of those that are not
+            missing, and four fifths of them lie from `low` to `high`, in the user's units. `bits` says how far the
+            column's distribution in the state is from that of all records (Kullback and Leibler 1951).
+
+        Raises
+        ------
+        NotSupported
+            Where the network has no hidden states.
+
+        Examples
+        --------
+        >>> import likewise as lw
+        >>> records = {"wet": ["yes", "no", "no"] * 40, "rain": [9.5, 0.5, 0.25] * 40}
+        >>> model = lw.BayesianNetwork(structure="hidden_tree", states=2, random_state=0).fit(records)
+        >>> found = model.hidden_states("wet")
+        >>> found[found["column"] == "rain"]["typical"].tolist()
+        [0.5, 9.5]
+        """
+        check_is_fitted(self, "family_")
+        return hidden_states.table(self, column, top, tree)

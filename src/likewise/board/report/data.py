@@ -136,6 +136,13 @@ class NetworkDrawing:
         Labels of each node's states, in their order; none where the network does not answer.
     marginals : tuple of tuple of float
         Their probabilities.
+    directed : bool
+        Whether edges go from parents to children, or join columns whose hidden states depend on each other.
+    found : tuple of (float, float) or None
+        Of each edge, the share of bootstrap samples in which its columns were joined, and of these the share in which
+        it went this way. None where no samples were drawn.
+    resamples : int
+        How many bootstrap samples.
     """
 
     names: tuple[str, ...]
@@ -143,14 +150,48 @@ class NetworkDrawing:
     strengths: tuple[float, ...] | None
     states: tuple[tuple[str, ...], ...]
     marginals: tuple[tuple[float, ...], ...]
+    directed: bool = True
+    found: tuple[tuple[float, float], ...] | None = None
+    resamples: int = 0
+
+
+@dataclass(frozen=True)
+class HiddenState:
+    """A hidden state: the share of records in it, and what they are like.
+
+    `facts` are (column, typical value, what is to be said beside it), those that set these records apart most first.
+    """
+
+    share: float
+    facts: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """The most probable hidden states behind one column of the tree that is drawn.
+
+    Attributes
+    ----------
+    column : str
+    states, trees : int
+        Hidden states behind every column, and trees in the mixture.
+    told : tuple of HiddenState
+        The most probable first.
+    """
+
+    column: str
+    states: int
+    trees: int
+    told: tuple[HiddenState, ...]
 
 
 @dataclass(frozen=True)
 class Network:
-    """The drawing of a model's graph, and what is to be said of what is not drawn."""
+    """The drawing of a model's graph, what is to be said of what is not drawn, and its hidden states if it has any."""
 
     drawing: NetworkDrawing | None = None
     reason: str = ""
+    hidden: HiddenStates | None = None
 
 
 @dataclass(frozen=True)

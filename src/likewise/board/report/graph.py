@@ -11,8 +11,9 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from likewise.board.report.cells import cut, fold, number, percent
-from likewise.board.report.data import NetworkDrawing
+from likewise.board.report.data import HiddenStates, Network, NetworkDrawing
 from likewise.board.report.drawing import COLOURS
+from likewise.board.report.edge_wording import bits, dependencies, edge, from_the_weakest, size
 from likewise.mathematics.layered import Gaps, layered
 
 Point = tuple[float, float]
@@ -58,8 +59,13 @@ class Graph:
     drawing : Markup
         Empty where there is none.
     legend : sequence of Stroke
-    edges : sequence of (parent, child, bits)
-        The strongest first; none where strengths are not known.
+    edges : sequence of (parent, child, bits, share of bootstrap samples)
+        The strongest first; none where strengths are not known. The last is empty where no samples were drawn.
+    directed : bool
+        Whether edges go from parents to children.
+    dependencies : sequence of str
+        The strongest of them in words.
+    hidden : HiddenStates or None
     """
 
     model: str
@@ -67,26 +73,34 @@ class Graph:
     words: str
     drawing: Markup = field(default_factory=Markup)
     legend: Sequence[Stroke] = ()
-    edges: Sequence[tuple[str, str, str]] = ()
+    edges: Sequence[tuple[str, str, str, str]] = ()
+    directed: bool = True
+    dependencies: Sequence[str] = ()
+    hidden: HiddenStates | None = None
 
 
-def graph_section(network: NetworkDrawing, model: str, index: int) -> Graph:
+def graph_section(told: Network, model: str, index: int) -> Graph:
     """What the page shows of the network of the model at this place of the leaderboard, see `networks.html`."""
+    network, hidden = told.drawing, told.hidden
+    if network is None:
+        return Graph(model, index, told.reason, directed=hidden is None, hidden=hidden)
     edges = []
     if network.strengths is not None:
-        for e in reversed(_from_the_weakest(network)):
+        for e in reversed(from_the_weakest(network)):
             parent, child = (network.names[node] for node in network.edges[e])
-            edges.append((parent, child, number(network.strengths[e])))
+            found = "" if network.found is None else percent(network.found[e][0])
+            edges.append((parent, child, number(network.strengths[e]), found))
     drawing = graph(network, f"network-{index}", model, index)
-    return Graph(model, index, finding(network), drawing, _legend(network), edges)
+    depend = dependencies(network)
+    words = f"{size(network, hidden) if depend else finding(network, hidden)} {told.reason}".strip()
+    return Graph(model, index, words, drawing, _legend(network), edges, network.directed, depend, hidden)
 
 
-def finding(network: NetworkDrawing) -> str:
+def finding(network: NetworkDrawing, hidden: HiddenStates | None = None) -> str:
     """The size of a network and its strongest edge, in a sentence or two."""
-    size, edges = len(network.names), len(network.edges)
-    words = f"{size} {'node' if size == 1 else 'nodes'} and {edges or 'no'} {'edge' if edges == 1 else 'edges'}."
-    if edges and network.strengths is not None:
-        words += f" The strongest is {_edge(network, _from_the_weakest(network)[-1])}."
+    words = size(network, hidden)
+    if network.edges and network.strengths is not None:
+        words += f" The strongest is {edge(network, from_the_weakest(network)[-1])}."
     return words
 
 
@@ -104,15 +118,15 @@ def graph(network: NetworkDrawing, name: str, model: str, index: int) -> Markup:
     ports = _ports(network.edges, drawn.routes, wide)
     scale = _scale(network)
     body = []
-    for e in _from_the_weakest(network):
+    for e in from_the_weakest(network):
         stroke = _UNKNOWN if network.strengths is None else _stroke(network.strengths[e], scale)
         parent, child = network.edges[e]
         route = (*drawn.routes[e][:-1], (drawn.routes[e][-1][0] + ports[e], drawn.routes[e][-1][1]))
-        line, head = _line(route, stroke.width)
+        line, head = _line(route, stroke.width, network.directed)
         body.append(
             f'<g class="edge a{parent} a{child}" stroke-width="{stroke.width:.2f}" opacity="{stroke.opacity:.2f}">'
-            f'<title>{escape(_edge(network, e))}</title><path id="{name}-{e}" d="{line}"/>'
-            f'<path class="head" d="{head}"/><use class="near" href="#{name}-{e}"/></g>'
+            f'<title>{escape(edge(network, e))}</title><path id="{name}-{e}" d="{line}"/>'
+            f'{head}<use class="near" href="#{name}-{e}"/></g>'
         )
     for node, card in enumerate(cards):
         x, y = _short(drawn.x[node] - wide / 2), _short(drawn.y[node])
@@ -229,22 +243,6 @@ def _told(network: NetworkDrawing, node: int) -> str:
 # --------------------------------------------------------------------------------------------------------------- edges
 
 
-def _edge(network: NetworkDrawing, e: int) -> str:
-    """An edge in words."""
-    parent, child = (network.names[node] for node in network.edges[e])
-    return f"{parent} → {child}" + ("" if network.strengths is None else f": {_bits(network.strengths[e])}")
-
-
-def _from_the_weakest(network: NetworkDrawing) -> list[int]:
-    """The edges, the strongest last; as they are where strengths are not known."""
-    return sorted(range(len(network.edges)), key=lambda e: 0.0 if network.strengths is None else network.strengths[e])
-
-
-def _bits(strength: float) -> str:
-    text = number(strength)
-    return f"{text} {'bit' if text == '1' else 'bits'}"
-
-
 def _scale(network: NetworkDrawing) -> float:
     """The strength that is drawn widest."""
     return max([FAINTEST, *(network.strengths or ())])
@@ -256,7 +254,7 @@ _UNKNOWN = Stroke("", 1.6, 0.7)
 def _stroke(strength: float, scale: float) -> Stroke:
     """Width and opacity grow with the root of the strength, so that weak edges are told apart as well."""
     share = math.sqrt(min(max(strength, 0.0) / scale, 1.0))
-    return Stroke(_bits(strength), 1.0 + 4.5 * share, 0.42 + 0.43 * share)
+    return Stroke(bits(strength), 1.0 + 4.5 * share, 0.42 + 0.43 * share)
 
 
 def _legend(network: NetworkDrawing) -> list[Stroke]:
@@ -295,10 +293,10 @@ def _ports(edges: Sequence[tuple[int, int]], routes: Sequence[Sequence[Point]], 
     return ports
 
 
-def _line(route: Sequence[Point], width: float) -> tuple[str, str]:
-    """The path of an edge, straight beside nodes and curved between layers, and that of its head."""
+def _line(route: Sequence[Point], width: float, directed: bool) -> tuple[str, str]:
+    """The path of an edge, straight beside nodes and curved between layers, and its head if it has one."""
     x, y = route[-1]
-    long, half = 4.5 + 1.1 * width, 2.2 + 0.8 * width
+    long, half = 4.5 + 1.1 * width if directed else 0.0, 2.2 + 0.8 * width
     corners = [*route[:-1], (x, y - long)]
     steps = [f"M{_short(corners[0][0])} {_short(corners[0][1])}"]
     for place, ((x0, y0), (x1, y1)) in enumerate(pairwise(corners)):
@@ -308,7 +306,7 @@ def _line(route: Sequence[Point], width: float) -> tuple[str, str]:
             middle = _short((y0 + y1) / 2)
             steps.append(f"C{_short(x0)} {middle} {_short(x1)} {middle} {_short(x1)} {_short(y1)}")
     head = f"M{_short(x - half)} {_short(y - long)}H{_short(x + half)}L{_short(x)} {_short(y)}z"
-    return "".join(steps), head
+    return "".join(steps), f'<path class="head" d="{head}"/>' if directed else ""
 
 
 def _short(value: float) -> str:

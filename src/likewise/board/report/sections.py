@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -295,14 +295,8 @@ def networks(data: ReportData) -> list[Graph]:
     """The graph of each Bayesian network, or why it is not drawn."""
     found = []
     for index, report in enumerate(data.models):
-        network = report.network
-        if network is None:
-            continue
-        if network.drawing is None:
-            found.append(Graph(report.name, index, network.reason))
-            continue
-        graph = graph_section(network.drawing, report.name, index)
-        found.append(replace(graph, words=f"{graph.words} {network.reason}".strip()))
+        if report.network is not None:
+            found.append(graph_section(report.network, report.name, index))
     return found
 
 

@@ -19,6 +19,7 @@ from likewise.families.bayesian_network.discrete.graphs import graph_finder
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options
 from likewise.families.bayesian_network.hidden_tree import learning as hidden_learning
+from likewise.families.bayesian_network.hidden_tree.meaning import Meaning, meaning, numeric, quantiles
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
 from likewise.families.bayesian_network.inference.approximation import likelihood_weighting, loopy_propagation
 from likewise.families.bayesian_network.linear_gaussian import learning as gaussian_learning
@@ -336,6 +337,32 @@ class BayesianNetworkFamily(Family):
         else:
             found = likelihood_weighting(network, evidence, targets, draws, generator)
         return [torch.from_numpy(part[:, : len(self.states(i))]) for i, part in zip(targets, found, strict=True)]
+
+    @property
+    def trees(self) -> int:
+        """How many trees of hidden states there are; 0 where the network is none."""
+        network = self._fitted()
+        return len(network.trees) if isinstance(network, HiddenTreeNetwork) else 0
+
+    @property
+    def hidden(self) -> int:
+        """How many hidden states there are behind every column; 0 where the network has no hidden states."""
+        network = self._fitted()
+        return network.hidden if isinstance(network, HiddenTreeNetwork) else 0
+
+    def hidden_states(self, entry: int | None, tree: int) -> Meaning:
+        """What the hidden states behind an entry stand for, None for the root of the tree."""
+        network = self._fitted()
+        if not isinstance(network, HiddenTreeNetwork):
+            raise NotSupported("This network has no hidden states: use structure='hidden_tree'.")
+        return meaning(network, tree, entry)
+
+    def typical_values(self, entry: int, shares: Tensor, levels: Sequence[float]) -> list[list[State]] | None:
+        """Of distributions (n, states) of an entry the quantiles; None where its states are no numbers."""
+        network = self._fitted()
+        if isinstance(network, LinearGaussianNetwork) or not numeric(network.nodes, entry):
+            return None
+        return quantiles(network.nodes, entry, shares, levels)
 
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
