@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,14 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 from likewise.families.bayesian_network.structure.chow_liu import chow_liu
 from likewise.families.bayesian_network.structure.counts import Counts
 
-STATES = 256
+STATES = (64, 128, 256, 512)
+"""Hidden states that are tried one after the other, as long as held-out rows gain `WORTH` nats from more of them."""
+
+WORTH = 0.02
+
+DEARER = 5.0
+"""How many times the seconds of a tree one with twice the states takes, about."""
+
 MAX_BINS = 128
 MAX_COMPONENTS = 16
 GAIN = 0.003
@@ -43,7 +50,7 @@ TABLES_EVERY = 4
 PATIENCE = 2
 """Passes through the rows without a better score of held-out rows, after which a tree is done."""
 
-MAX_PASSES = 200
+MAX_PASSES = 100
 TILE = 2048
 
 
@@ -64,50 +71,97 @@ def fit(
     start = time.monotonic()
     generator = torch.Generator().manual_seed(seed)
     cut = discretise(event, train, options.max_bins or MAX_BINS)
-    states = options.states or STATES
     grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
-    description: dict[str, Any] = {"grains": grains, "states": states, "trees": []}
-    network = HiddenTreeNetwork(event, grains, states, [])
-    for i, part in enumerate(cut.edges):
-        own = network.nodes.of(i)
-        if own is not None and part is not None:
-            own.edges.copy_(part)
-    network.count(train)
+
+    def blank(states: int) -> HiddenTreeNetwork:
+        network = HiddenTreeNetwork(event, grains, states, [])
+        for i, part in enumerate(cut.edges):
+            own = network.nodes.of(i)
+            if own is not None and part is not None:
+                own.edges.copy_(part)
+        network.count(train)
+        return network
+
     deadline = None if options.seconds is None else start + options.seconds
-    climb = Climb(network, train, held_out, options, generator, deadline)
-    tried: list[dict[str, float]] = []
-    held: list[Tensor] = []
+    climb = Climb(blank(1), train, held_out, generator, deadline)
+    tried: list[dict[str, Any]] = []
+    trees = [_first(climb, (options.states,) if options.states else STATES, tried)]
     most = options.components or MAX_COMPONENTS
-    while len(held) < most and (not held or climb.time_left(tried[-1]["seconds"])):
-        parents = chow_liu_tree(network.nodes, climb.rows, generator, resampled=bool(held))
-        found, strengths, scores, facts = climb.tree(parents)
-        gain = _mixed([*held, scores]) - _mixed(held) if held else math.inf
+    while len(trees) < most and climb.time_left(trees[0].seconds):
+        another = climb.tree(climb.parents(resampled=True), trees[0].states)
+        gain = _mixed([*trees, another]) - _mixed(trees)
+        tried.append(another.facts(climb.values))
         if options.components is None and gain <= 0:
             break
-        network.add(parents, found, strengths)
-        description["trees"].append(parents)
-        held.append(scores)
-        facts["held_out_log_prob"] = _mixed(held) + climb.values
-        tried.append(facts)
+        trees.append(another)
         if options.components is None and gain < GAIN:
             break
+    network = blank(trees[0].states)
+    for tree in trees:
+        network.add(tree.parents, tree.counts, tree.strengths)
+    description = {"grains": grains, "states": trees[0].states, "trees": [tree.parents for tree in trees]}
     record = {
         "structure": "hidden_tree",
-        "states": states,
-        "components": tried,
-        "held_out_log_prob": tried[-1]["held_out_log_prob"],
+        "states": trees[0].states,
+        "components": len(trees),
+        "tried": tried,
+        "held_out_log_prob": _mixed(trees) + climb.values,
     }
     return network, description, record
 
 
-def _mixed(held: list[Tensor]) -> float:
-    return float((torch.stack(held).logsumexp(0) - math.log(len(held))).mean())
+@dataclass(frozen=True)
+class Learned:
+    """One tree: the column above each column, expected counts, and how well it does.
+
+    Attributes
+    ----------
+    scores : float64 (held-out rows,)
+        Log-probabilities of their states.
+    """
+
+    parents: list[int]
+    counts: Tables
+    strengths: Strengths
+    scores: Tensor
+    passes: int
+    seconds: float
+
+    @property
+    def states(self) -> int:
+        return len(self.counts.root)
+
+    def facts(self, values: float) -> dict[str, Any]:
+        """What the record of the fit tells; `values` is what held-out values add to scores of states."""
+        alone = float(self.scores.mean()) + values
+        return {"states": self.states, "passes": self.passes, "seconds": self.seconds, "held_out_log_prob": alone}
 
 
-def chow_liu_tree(nodes: Nodes, rows: Tensor, generator: torch.Generator, *, resampled: bool) -> list[int]:
-    """The tree of largest likelihood over the columns, of the rows or of as many drawn from them."""
-    if resampled:
-        rows = rows[torch.randint(len(rows), (len(rows),), generator=generator)]
+def _first(climb: Climb, sizes: Sequence[int], tried: list[dict[str, Any]]) -> Learned:
+    """The tree of best score among those of growing numbers of states, over the same edges."""
+    parents = climb.parents(resampled=False)
+    best = climb.tree(parents, sizes[0])
+    tried.append(best.facts(climb.values))
+    for states in sizes[1:]:
+        if not climb.time_left(DEARER * best.seconds):
+            break
+        larger = climb.tree(parents, states)
+        tried.append(larger.facts(climb.values))
+        gain = float(larger.scores.mean() - best.scores.mean())
+        best = larger if gain > 0 else best
+        if gain < WORTH:
+            break
+    return best
+
+
+def _mixed(trees: Sequence[Learned]) -> float:
+    """The mean log-probability of the states of held-out rows in the mixture of trees."""
+    held = torch.stack([tree.scores for tree in trees])
+    return float((held.logsumexp(0) - math.log(len(trees))).mean())
+
+
+def chow_liu_tree(nodes: Nodes, rows: Tensor) -> list[int]:
+    """The column above each column in the tree of largest likelihood of the rows, -1 at its root."""
     grouped = []
     for i, size in enumerate(nodes.sizes):
         own = nodes.of(i)
@@ -129,11 +183,10 @@ class Climb:
         network: HiddenTreeNetwork,
         train: Batch,
         held_out: Batch,
-        options: Options,
         generator: torch.Generator,
         deadline: float | None,
     ) -> None:
-        self.network, self.options, self.generator, self.deadline = network, options, generator, deadline
+        self.network, self.generator, self.deadline = network, generator, deadline
         self.rows, self.held_out = network.nodes.states(train), network.nodes.states(held_out)
         self.index = self.rows + torch.tensor(network.starts)
         # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
@@ -149,11 +202,18 @@ class Climb:
         """Whether so many seconds are left."""
         return self.deadline is None or time.monotonic() + needed < self.deadline
 
-    def tree(self, parents: list[int]) -> tuple[Tables, Strengths, Tensor, dict[str, float]]:
-        """Counts and strengths of the best tree met, the log-probabilities of the held-out states, and facts."""
+    def parents(self, *, resampled: bool) -> list[int]:
+        """The Chow-Liu tree of the rows, or of as many drawn from them."""
+        rows = self.rows
+        if resampled:
+            rows = rows[torch.randint(len(rows), (len(rows),), generator=self.generator)]
+        return chow_liu_tree(self.network.nodes, rows)
+
+    def tree(self, parents: list[int], states: int) -> Learned:
+        """The best tree met over these edges."""
         start = time.monotonic()
         shape, size = Shape(tuple(parents)), len(self.index)
-        counts = self.started(shape)
+        counts = self.started(shape, states)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), self.tests)
         tables = self.marginals.tables(counts, strengths)
         best, scores = (counts, strengths), self.scores(shape, tables)
@@ -173,12 +233,11 @@ class Climb:
             since += 1
             if now.mean() > scores.mean():
                 best, scores, since = (counts, strengths), now, 0
-        alone = float(scores.mean()) + self.values
-        return *best, scores, {"passes": passes, "seconds": time.monotonic() - start, "alone": alone}
+        return Learned(parents, *best, scores, passes, time.monotonic() - start)
 
-    def started(self, shape: Shape) -> Tables:
+    def started(self, shape: Shape, k: int) -> Tables:
         """Counts of the clusters that rows start in."""
-        k, network = self.network.hidden, self.network
+        network = self.network
         at = assignments(shape, self.columns, k, self.generator)
         steps = torch.zeros(len(shape), k, k)
         for node, above in enumerate(shape.parents):
