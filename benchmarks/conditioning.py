@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", choices=sorted(FAMILIES), default=["flow", "vae", "gan"])
     parser.add_argument("--time", default="5m", help="the budget of one fit")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="where fitted models are kept and taken from")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="texts for constructors of models")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -64,7 +65,9 @@ def main() -> None:
         if path is not None and path.exists():
             model = lw.load(path)
         else:
-            model = getattr(lw, FAMILIES[family])(random_state=options.seed, max_time=options.time).fit(train)
+            settings = {"random_state": options.seed, "max_time": options.time}
+            settings |= dict(pair.split("=", 1) for pair in options.set)
+            model = getattr(lw, FAMILIES[family])(**settings).fit(train)
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 model.save(path)

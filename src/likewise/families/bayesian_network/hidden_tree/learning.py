@@ -27,8 +27,11 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 from likewise.families.bayesian_network.structure.chow_liu import chow_liu
 from likewise.families.bayesian_network.structure.counts import Counts
 
-STATES = (64, 128, 256, 512)
+STATES = (8, 16, 32, 64, 128, 256, 512)
 """Hidden states that are tried one after the other, as long as held-out rows gain `WORTH` nats from more of them."""
+
+ROWS_A_STATE = 200
+"""The first number of them that is tried leaves so many rows for each, if there is one."""
 
 WORTH = 0.02
 
@@ -41,6 +44,9 @@ GAIN = 0.003
 """Nats a held-out record that another tree must add, for more to be learned."""
 
 MINIBATCH = 512
+MINIBATCHES = 8
+"""In a pass at least, about: held-out rows are asked after each."""
+
 FORGETTING = 0.6
 """The power with which steps get smaller (Cappe and Moulines 2009: between one half and one)."""
 
@@ -85,7 +91,7 @@ def fit(
     deadline = None if options.seconds is None else start + options.seconds
     climb = Climb(blank(1), train, held_out, generator, deadline)
     tried: list[dict[str, Any]] = []
-    trees = [_first(climb, (options.states,) if options.states else STATES, tried)]
+    trees = [_first(climb, (options.states,) if options.states else _sizes(len(train)), tried)]
     most = options.components or MAX_COMPONENTS
     while len(trees) < most and climb.time_left(trees[0].seconds):
         another = climb.tree(climb.parents(resampled=True), trees[0].states)
@@ -154,6 +160,11 @@ def _first(climb: Climb, sizes: Sequence[int], tried: list[dict[str, Any]]) -> L
     return best
 
 
+def _sizes(rows: int) -> Sequence[int]:
+    """The numbers of states to be tried."""
+    return STATES[max(0, sum(states * ROWS_A_STATE <= rows for states in STATES) - 1) :]
+
+
 def _mixed(trees: Sequence[Learned]) -> float:
     """The mean log-probability of the states of held-out rows in the mixture of trees."""
     held = torch.stack([tree.scores for tree in trees])
@@ -220,20 +231,27 @@ class Climb:
         passes = since = steps = 0
         while passes < MAX_PASSES and since < PATIENCE and (not passes or self.time_left(0.0)):
             passes += 1
-            for part in torch.randperm(size, generator=self.generator).split(MINIBATCH):
+            for part in self._parts(size):
                 found = expected(shape, tables, self.index[part])[1]
                 rate = (steps + 1) ** -FORGETTING * min(1.0, 2 * len(part) / min(MINIBATCH, size))
                 counts = _towards(counts, found, size / len(part), rate)
                 steps += 1
                 if steps % TABLES_EVERY == 0:
                     tables = self.marginals.tables(counts, strengths)
-            strengths = chosen(shape, self.marginals, counts, strengths, self.tests)
+            if passes & (passes - 1) == 0:  # after 1, 2, 4, 8 ... passes, since it costs as much as one
+                strengths = chosen(shape, self.marginals, counts, strengths, self.tests)
             tables = self.marginals.tables(counts, strengths)
             now = self.scores(shape, tables)
             since += 1
             if now.mean() > scores.mean():
                 best, scores, since = (counts, strengths), now, 0
         return Learned(parents, *best, scores, passes, time.monotonic() - start)
+
+    def _parts(self, size: int) -> list[Tensor]:
+        """The rows in a new order, in minibatches; of few rows several orders."""
+        times = max(1, MINIBATCHES * MINIBATCH // max(size, MINIBATCH))
+        orders = [torch.randperm(size, generator=self.generator) for _ in range(times)]
+        return [part for order in orders for part in order.split(MINIBATCH)]
 
     def started(self, shape: Shape, k: int) -> Tables:
         """Counts of the clusters that rows start in."""

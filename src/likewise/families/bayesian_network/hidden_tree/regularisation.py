@@ -48,10 +48,12 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
         own = index[seen, i]
         outside = found[i][seen] / leaves[own]
         outside = outside / outside.sum(1, keepdim=True)
+        bins = marginals.bins[i]
+        tilted = marginals.tilted(i, part[:bins]) if bins > 1 else None
         best = -torch.inf
         for weight in LEAVES:
-            for width in SHAPES if marginals.bins[i] > 1 else SHAPES[:1]:
-                version = marginals.leaf(i, part, weight, width)
+            for width in SHAPES if bins > 1 else SHAPES[:1]:
+                version = marginals.leaf(i, part, weight, width, tilted)
                 score = float((outside * version[own - start]).sum(1).log().sum())
                 if score > best:
                     best, leaf[i], shaped[i] = score, weight, width

@@ -84,15 +84,16 @@ class Marginals:
         variance = (variance + SPREAD_WEIGHT * SPREAD) / (size + SPREAD_WEIGHT)
         return torch.softmax(0.5 * z**2 - 0.5 * (z - mean) ** 2 / variance + shares.log(), 0)
 
-    def leaf(self, i: int, counts: Tensor, leaf: float, shape: float) -> Tensor:
-        """p(state | z) of column `i`, (states, k), from expected counts."""
+    def leaf(self, i: int, counts: Tensor, leaf: float, shape: float, tilted: Tensor | None = None) -> Tensor:
+        """p(state | z) of column `i`, (states, k), from expected counts; `tilted` where it is known already."""
         bins = self.bins[i]
         shares = self.shares[i].to(counts)[:, None]
         if bins < 2:
             return _floored(counts + leaf * shares, 0)
         values = counts[:bins]
         size = values.sum(0)
-        shaped = (values + shape * self.tilted(i, values)) / (size + shape)
+        tilted = self.tilted(i, values) if tilted is None else tilted
+        shaped = (values + shape * tilted) / (size + shape)
         values = shaped * (size + leaf * shares[:bins].sum())
         return _floored(torch.cat([values, counts[bins:] + leaf * shares[bins:]]), 0)
 
