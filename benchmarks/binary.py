@@ -4,8 +4,9 @@
 
 FOLDER has NAME.npz with arrays `train`, `valid`, `test` of zeros and ones (Lowd and Davis 2010; Van Haaren and Davis
 2012). A model is fitted to `train` and `valid` together and holds a tenth of them out for itself; `--set NAME=VALUE`
-sets constructor arguments of `BayesianNetwork`. Test log-likelihoods in nats a record, with their standard error, beside
-those of ID-SPN (Rooshenas and Lowd 2014). The clock counts `fit` whole. One thread unless `--threads` says otherwise.
+sets constructor arguments of `BayesianNetwork`. Test log-likelihoods in nats a record, with their standard error,
+beside those of ID-SPN (Rooshenas and Lowd 2014). The clock counts `fit` whole. One thread unless `--threads` says
+otherwise.
 """
 
 from __future__ import annotations

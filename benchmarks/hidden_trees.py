@@ -2,10 +2,10 @@
 
     python benchmarks/hidden_trees.py --data FOLDER --time 5m
 
-A model is fitted to adult's training rows (`FOLDER/adult/{train,test}.csv`). Timed are as many draws as there are training
-rows, and the posterior of income in 10,000 test rows of which every other cell is blank with probability one half: each
-row observes other columns. Reading the frame is a part of it. Threads are torch's own default unless `--threads` says
-otherwise.
+A model is fitted to adult's training rows (`FOLDER/adult/{train,test}.csv`). Timed are as many draws as there are
+training rows, and the posterior of income in 10,000 test rows of which every other cell is blank with probability one
+half: each row observes other columns. Reading the frame is a part of it. Threads are torch's own default unless
+`--threads` says otherwise.
 """
 
 from __future__ import annotations

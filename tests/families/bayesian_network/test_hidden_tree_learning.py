@@ -158,6 +158,7 @@ def test_more_states_are_only_kept_where_held_out_rows_gain(
     drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning, "STATES", (1, 4, 64))
+    monkeypatch.setattr(learning, "ROWS_A_STATE", 1000)
     train, held_out, _ = (part.rows(slice(0, 1000)) for part in drawn)
     network, description, record = fit(categorical_event(SIZES), train, held_out, learning.Options(None, 1), 0)
     alone = {tried["states"]: tried["held_out_log_prob"] for tried in record["tried"]}
