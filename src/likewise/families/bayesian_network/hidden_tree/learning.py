@@ -30,13 +30,16 @@ from likewise.families.bayesian_network.structure.counts import Counts
 STATES = (8, 16, 32, 64, 128, 256, 512)
 """Hidden states that are tried one after the other, as long as held-out rows gain `WORTH` nats from more of them."""
 
-ROWS_A_STATE = 200
+ROWS_A_STATE = 120
 """The first number of them that is tried leaves so many rows for each, if there is one."""
 
 WORTH = 0.02
 
-DEARER = 5.0
-"""How many times the seconds of a tree one with twice the states takes, about."""
+DEARER = 4.0
+"""How many times the seconds of a pass one with twice the states takes, about."""
+
+USUAL = 8
+"""Passes of a tree with many states, about."""
 
 MAX_BINS = 128
 MAX_COMPONENTS = 16
@@ -149,7 +152,7 @@ def _first(climb: Climb, sizes: Sequence[int], tried: list[dict[str, Any]]) -> L
     best = climb.tree(parents, sizes[0])
     tried.append(best.facts(climb.values))
     for states in sizes[1:]:
-        if not climb.time_left(DEARER * best.seconds):
+        if not climb.time_left(DEARER * USUAL * best.seconds / best.passes):
             break
         larger = climb.tree(parents, states)
         tried.append(larger.facts(climb.values))
