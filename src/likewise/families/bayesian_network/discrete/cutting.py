@@ -36,12 +36,16 @@ class Cut:
     @classmethod
     def of(cls, event: Event, edges: list[Tensor | None], grains: list[list[int] | None]) -> Cut:
         """Bins of so many grains each."""
-        nodes = Nodes(event, grains)
-        for i, part in enumerate(edges):
+        cut = cls(edges, Nodes(event, grains))
+        cut.onto(cut.nodes)
+        return cut
+
+    def onto(self, nodes: Nodes) -> None:
+        """Gives these edges to nodes of as many grains."""
+        for i, part in enumerate(self.edges):
             own = nodes.of(i)
             if own is not None and part is not None:
                 own.edges.copy_(part)
-        return cls(edges, nodes)
 
     def log_density(self, train: Batch, held_out: Batch) -> float:
         """The mean log-density of held-out values within their bins, with grains weighted by training rows."""

@@ -78,14 +78,10 @@ def fit(
                     break
     assert found is not None
     assert cut is not None
-    edges, nodes = cut.edges, cut.nodes
-    grains = [None if own is None else own.grains for own in map(nodes.of, range(len(event)))]
+    grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
     conditionals = describe(found, options)
     network = DiscreteNetwork(event, grains, conditionals, max_memory)
-    for i, part in enumerate(edges):
-        bins_i = network.nodes.of(i)
-        if bins_i is not None and part is not None:
-            bins_i.edges.copy_(part)
+    cut.onto(network.nodes)
     network.add_counts(train)
     estimate(network, conditionals, options.smoothing)
     return (

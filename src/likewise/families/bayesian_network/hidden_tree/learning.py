@@ -84,22 +84,19 @@ def fit(
 
     def blank(states: int) -> HiddenTreeNetwork:
         network = HiddenTreeNetwork(event, grains, states, [])
-        for i, part in enumerate(cut.edges):
-            own = network.nodes.of(i)
-            if own is not None and part is not None:
-                own.edges.copy_(part)
+        cut.onto(network.nodes)
         network.count(train)
         return network
 
     deadline = None if options.seconds is None else start + options.seconds
-    climb = Climb(blank(1), train, held_out, generator, deadline)
+    learner = Learner(blank(1), train, held_out, generator, deadline)
     tried: list[dict[str, Any]] = []
-    trees = [_first(climb, (options.states,) if options.states else _sizes(len(train)), tried)]
+    trees = [_first(learner, (options.states,) if options.states else _sizes(len(train)), tried)]
     most = options.components or MAX_COMPONENTS
-    while len(trees) < most and climb.time_left(trees[0].seconds):
-        another = climb.tree(climb.parents(resampled=True), trees[0].states)
+    while len(trees) < most and learner.time_left(trees[0].seconds):
+        another = learner.tree(learner.parents(resampled=True), trees[0].states)
         gain = _mixed([*trees, another]) - _mixed(trees)
-        tried.append(another.facts(climb.values))
+        tried.append(another.facts(learner.values))
         if options.components is None and gain <= 0:
             break
         trees.append(another)
@@ -114,7 +111,7 @@ def fit(
         "states": trees[0].states,
         "components": len(trees),
         "tried": tried,
-        "held_out_log_prob": _mixed(trees) + climb.values,
+        "held_out_log_prob": _mixed(trees) + learner.values,
     }
     return network, description, record
 
@@ -146,16 +143,16 @@ class Learned:
         return {"states": self.states, "passes": self.passes, "seconds": self.seconds, "held_out_log_prob": alone}
 
 
-def _first(climb: Climb, sizes: Sequence[int], tried: list[dict[str, Any]]) -> Learned:
+def _first(learner: Learner, sizes: Sequence[int], tried: list[dict[str, Any]]) -> Learned:
     """The tree of best score among those of growing numbers of states, over the same edges."""
-    parents = climb.parents(resampled=False)
-    best = climb.tree(parents, sizes[0])
-    tried.append(best.facts(climb.values))
+    parents = learner.parents(resampled=False)
+    best = learner.tree(parents, sizes[0])
+    tried.append(best.facts(learner.values))
     for states in sizes[1:]:
-        if not climb.time_left(DEARER * USUAL * best.seconds / best.passes):
+        if not learner.time_left(DEARER * USUAL * best.seconds / best.passes):
             break
-        larger = climb.tree(parents, states)
-        tried.append(larger.facts(climb.values))
+        larger = learner.tree(parents, states)
+        tried.append(larger.facts(learner.values))
         gain = float(larger.scores.mean() - best.scores.mean())
         best = larger if gain > 0 else best
         if gain < WORTH:
@@ -185,7 +182,7 @@ def chow_liu_tree(nodes: Nodes, rows: Tensor) -> list[int]:
     return [above[0] if above else -1 for above in found]
 
 
-class Climb:
+class Learner:
     """Learns one tree after the other from the same rows.
 
     Expected counts follow those of minibatches, N <- (1 - eta) N + eta N_minibatch, with steps that get smaller
