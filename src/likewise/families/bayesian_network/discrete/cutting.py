@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
@@ -28,16 +27,17 @@ START = 8
 
 @dataclass(frozen=True)
 class Cut:
-    """The grain edges of every column with values, and the nodes they make."""
+    """The grain edges of every column with values, and the nodes they make, with grains counted in training rows."""
 
     edges: list[Tensor | None]
     nodes: Nodes
 
     @classmethod
-    def of(cls, event: Event, edges: list[Tensor | None], grains: list[list[int] | None]) -> Cut:
+    def of(cls, event: Event, edges: list[Tensor | None], grains: list[list[int] | None], train: Batch) -> Cut:
         """Bins of so many grains each."""
         cut = cls(edges, Nodes(event, grains))
         cut.onto(cut.nodes)
+        cut.nodes.count(train)
         return cut
 
     def onto(self, nodes: Nodes) -> None:
@@ -47,15 +47,9 @@ class Cut:
             if own is not None and part is not None:
                 own.edges.copy_(part)
 
-    def log_density(self, train: Batch, held_out: Batch) -> float:
+    def log_density(self, held_out: Batch) -> float:
         """The mean log-density of held-out values within their bins, with grains weighted by training rows."""
-        for i in self.nodes.event.value_entries:
-            own = self.nodes.of(i)
-            assert own is not None
-            grains = own.grain(train.values[train.codes[:, i] == 0, i])
-            own.counts.copy_(torch.bincount(grains, minlength=len(own.counts)))
-        found = float(self.nodes.log_values(held_out).mean()) if len(held_out) else 0.0
-        return found
+        return float(self.nodes.log_values(held_out).mean()) if len(held_out) else 0.0
 
 
 def discretise(event: Event, train: Batch, max_bins: int) -> Cut:
@@ -68,7 +62,7 @@ def discretise(event: Event, train: Batch, max_bins: int) -> Cut:
             binning = bin_values(entry.value, train.values[train.codes[:, i] == 0, i], max_bins)
         edges.append(None if binning is None else binning.edges)
         grains.append(None if binning is None else binning.grains)
-    return Cut.of(event, edges, grains)
+    return Cut.of(event, edges, grains, train)
 
 
 def rows_of(nodes: Nodes, train: Batch, held_out: Batch) -> Rows:
@@ -96,7 +90,7 @@ def suited(event: Event, train: Batch, options: Options) -> Cut:
     for i, own in enumerate(map(cut.nodes.of, range(len(event)))):
         parts = None if own is None else np.bincount(found.coarse[i][: own.size], own.grains).astype(int).tolist()
         grains.append(parts)
-    return Cut.of(event, cut.edges, grains)
+    return Cut.of(event, cut.edges, grains, train)
 
 
 def _search(options: Options, columns: int) -> Search:

@@ -62,7 +62,7 @@ def fit(
     best, chosen, cut = -np.inf, "", None
     for told, own in _cuts(event, train, held_out, options):
         rows = rows_of(own.nodes, train, held_out)
-        inside = own.log_density(train, held_out)
+        inside = own.log_density(held_out)
         for name, candidates in graphs(rows, options):
             label = name + told
             for groups in PARENT_GROUPS:
@@ -108,7 +108,7 @@ def _cuts(event: Event, train: Batch, held_out: Batch, options: Options) -> list
     def predicted(cut: Cut) -> float:
         rows = rows_of(cut.nodes, train, held_out)
         _, tree = graphs(rows, plain)[0]
-        return _parameters(rows, tree, plain).held_out + cut.log_density(train, held_out)
+        return _parameters(rows, tree, plain).held_out + cut.log_density(held_out)
 
     return [max(uniform, key=lambda pair: predicted(pair[1])), (", own bins", suited(event, train, options))]
 

@@ -132,12 +132,9 @@ class DiscreteNetwork(nn.Module):
 
     def add_counts(self, batch: Batch) -> None:
         """Adds fully observed records to the counts of grains and cells."""
+        self.nodes.count(batch)
         states = self.nodes.states(batch)
         for i, size in enumerate(self.nodes.sizes):
-            bins = self.nodes.of(i)
-            if bins is not None:
-                grains = bins.grain(batch.values[batch.codes[:, i] == 0, i])
-                bins.counts += torch.bincount(grains, minlength=len(bins.counts)).double()
             own = self.of(i)
             key = own.partition.route(states) * size + states[:, i]
             own.counts += torch.bincount(key, minlength=own.counts.numel()).reshape(own.counts.shape).double()

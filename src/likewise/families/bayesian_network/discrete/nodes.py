@@ -199,6 +199,14 @@ class Nodes(nn.Module):
             out[:, i] = torch.where(code == 0, bins.bin(batch.values[:, i]), code + bins.size - 1)
         return torch.where(batch.status == Status.OBSERVED, out, torch.zeros_like(out))
 
+    def count(self, batch: Batch) -> None:
+        """Adds fully observed records to the counts of grains."""
+        for i in self.event.value_entries:
+            bins = self.of(i)
+            assert bins is not None
+            grains = bins.grain(batch.values[batch.codes[:, i] == 0, i])
+            bins.counts += torch.bincount(grains, minlength=len(bins.counts)).double()
+
     def log_values(self, batch: Batch) -> Tensor:
         """The log mass or density (user's units) of observed values given their states, summed: (B,) float64."""
         total = self.event.log_share(batch).double()

@@ -109,12 +109,9 @@ class HiddenTreeNetwork(nn.Module):
 
     def count(self, batch: Batch) -> None:
         """Adds fully observed records to the counts of columns and of grains."""
+        self.nodes.count(batch)
         states = self.nodes.states(batch)
         for i, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
-            own = self.nodes.of(i)
-            if own is not None:
-                grains = own.grain(batch.values[batch.codes[:, i] == 0, i])
-                own.counts += torch.bincount(grains, minlength=len(own.counts)).double()
             counted = torch.bincount(states[:, i], minlength=size)[:size]
             self.shown[start : start + size] += counted.double()
         self.changed()
