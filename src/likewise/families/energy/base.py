@@ -16,7 +16,7 @@ from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.entry import EntryConditional
 from likewise.families.rejection import as_given
-from likewise.mathematics import truncated_normal
+from likewise.mathematics import categorical, truncated_normal
 from likewise.mathematics.gaussians import Gaussian
 
 BaseName = Literal["independent", "tree"]
@@ -275,7 +275,4 @@ def _without_unseen(level: Tensor, unseen: int | None) -> Tensor:
 
 def sample_logits(logits: Tensor, generator: torch.Generator) -> Tensor:
     """One state for each row of unnormalised log-probabilities (n, states)."""
-    weights = (logits - logits.amax(1, keepdim=True)).exp()
-    ends = weights.cumsum(1)
-    u = torch.rand(len(ends), 1, generator=generator, device=generator.device, dtype=torch.float64).to(ends)
-    return torch.searchsorted(ends, u * ends[:, -1:], right=True)[:, 0].clamp(max=ends.shape[1] - 1)
+    return categorical.from_weights((logits - logits.amax(1, keepdim=True)).exp(), generator)

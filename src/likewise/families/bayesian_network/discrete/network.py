@@ -21,15 +21,13 @@ from likewise.families.bayesian_network.inference.planning import rows_alike
 from likewise.families.bayesian_network.inference.relevance import Query
 from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.family import Question
+from likewise.mathematics import categorical
 
 MAX_PARAMETERS = 1 << 27
 """No node has a larger table: a limit on what a model file may ask for."""
 
 MAX_MASKS = 1 << 26
 """Nor do all trees together have more splits times states."""
-
-FEW_STATES = 24
-"""Fewer states than this are told apart by a comparison each."""
 
 
 class ConditionalTable(nn.Module):
@@ -191,23 +189,9 @@ class DiscreteNetwork(nn.Module):
 
     def draw_child(self, i: int, states: Tensor, generator: torch.Generator) -> Tensor:
         """States (B,) of entry `i` given those of its parents in `states` (B, E); never the unseen one."""
-        cell = self.of(i).partition.route(states)
-        ends = self._ends(i)
-        u = torch.rand(len(states), generator=generator, device=generator.device, dtype=torch.float64).to(states.device)
-        if len(ends) < FEW_STATES:
-            found = torch.zeros_like(cell)
-            for end in ends[:-1]:
-                found += u >= end[cell]
-            return found
-        # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
-        shifted = (ends.T + torch.arange(ends.shape[1], device=ends.device)[:, None]).flatten()
-        return (torch.searchsorted(shifted, u + cell, right=True) - cell * len(ends)).clamp(0, len(ends) - 1)
-
-    def _ends(self, i: int) -> Tensor:
-        """The distribution function (states, cells) of entry `i`, without its unseen state, which is never sampled."""
+        own = self.of(i)
         seen = self.nodes.sizes[i] - (self.nodes.unseen(i) is not None)
-        ends = self.of(i).table.double().T[:seen].cumsum(0)
-        return (ends / ends[-1]).contiguous()
+        return categorical.from_table(own.table.double()[:, :seen], own.partition.route(states), generator)
 
     # ------------------------------------------------------------------------------------------------- conditionals
 

@@ -18,6 +18,7 @@ from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Str
 from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected
 from likewise.families.bayesian_network.inference.exact import Evidence, impossible
 from likewise.families.family import Question
+from likewise.mathematics import categorical
 
 MAX_STATES = 1 << 12
 """Hidden states of a node at most: a limit on what a model file may ask for."""
@@ -282,7 +283,7 @@ class HiddenTreeNetwork(nn.Module):
     def sample(self, size: int, generator: torch.Generator) -> Batch:
         """`size` independent records."""
         states = torch.empty(len(self.event), size, dtype=torch.int64).T
-        trees = _drawn(self.weights[None], torch.zeros(size, dtype=torch.int64), generator)
+        trees = categorical.from_table(self.weights[None], torch.zeros(size, dtype=torch.int64), generator)
         for t, tables in enumerate(self.tables):
             at = (trees == t).nonzero()[:, 0]
             shape = self.of(t).shape
@@ -291,7 +292,7 @@ class HiddenTreeNetwork(nn.Module):
                 over = shape.parents[node]
                 hidden[node] = _below(tables, node, hidden[over] if over >= 0 else None, len(at), generator)
                 leaf = tables.leaves[self.starts[node] :][: self.sizes[node]]
-                states[at, node] = _drawn(leaf.T, hidden[node], generator)
+                states[at, node] = categorical.from_table(leaf.T, hidden[node], generator)
         return self.nodes.records(states, generator)
 
     def conditional(self, evidence: Batch, draws: int, generator: torch.Generator) -> Batch:
@@ -302,7 +303,7 @@ class HiddenTreeNetwork(nn.Module):
             shares = self._shares(found, rows.start)
             count = shares.shape[1]
             record = torch.arange(count).repeat_interleave(draws)
-            trees = _chosen(shares.T[record], generator)
+            trees = categorical.from_weights(shares.T[record], generator)
             for t, tables in enumerate(self.tables):
                 at = (trees == t).nonzero()[:, 0]
                 hidden = self._hidden(t, tables, found[t], record[at], generator)
@@ -326,7 +327,7 @@ class HiddenTreeNetwork(nn.Module):
                 continue
             weights = message[record]
             weights = weights * (tables.root if over < 0 else tables.steps[node][hidden[over]])
-            hidden[node] = _chosen(weights, generator)
+            hidden[node] = categorical.from_weights(weights, generator)
         return hidden
 
     def _leaf(
@@ -335,10 +336,10 @@ class HiddenTreeNetwork(nn.Module):
         """States (n,) of entry `i` given hidden states, and what each row's evidence says of the entry itself."""
         leaf = tables.leaves[self.starts[i] :][: self.sizes[i]]
         if i not in evidence.log_weights:
-            return _drawn(leaf.T, z, generator)
+            return categorical.from_table(leaf.T, z, generator)
         logs = torch.from_numpy(evidence.log_weights[i][rows.numpy(), : self.sizes[i]])
         weights = (logs - logs.amax(1, keepdim=True).clamp(min=-1e300)).exp()
-        return _chosen(weights * leaf.T[z], generator)
+        return categorical.from_weights(weights * leaf.T[z], generator)
 
 
 def _observed(known: Tensor, at: Tensor) -> Callable[[Tensor], Tensor]:
@@ -364,22 +365,5 @@ def _weighed(
 def _below(tables: Tables, node: int, above: Tensor | None, size: int, generator: torch.Generator) -> Tensor:
     """Hidden states (size,) of a node given those of the node above, None for the root."""
     if above is None:
-        return _drawn(tables.root[None], torch.zeros(size, dtype=torch.int64), generator)
-    return _drawn(tables.steps[node], above, generator)
-
-
-def _drawn(table: Tensor, row: Tensor, generator: torch.Generator) -> Tensor:
-    """States (n,) from the distributions in the rows of a table, by number."""
-    ends = table.cumsum(1)
-    # Row r of the cumulative table is shifted by r, so that one search over the flat table serves all rows.
-    shifted = (ends / ends[:, -1:] + torch.arange(len(ends))[:, None]).flatten()
-    u = torch.rand(len(row), generator=generator, device=generator.device, dtype=torch.float64).to(row.device)
-    width = table.shape[1]
-    return (torch.searchsorted(shifted, u + row, right=True) - row * width).clamp(0, width - 1)
-
-
-def _chosen(weights: Tensor, generator: torch.Generator) -> Tensor:
-    """A state (n,) from each row of weights (n, states)."""
-    ends = weights.cumsum(1)
-    u = torch.rand(len(ends), 1, generator=generator, device=generator.device, dtype=torch.float64).to(ends.device)
-    return torch.searchsorted(ends, u * ends[:, -1:], right=True).clamp(max=ends.shape[1] - 1)[:, 0]
+        return categorical.from_table(tables.root[None], torch.zeros(size, dtype=torch.int64), generator)
+    return categorical.from_table(tables.steps[node], above, generator)
