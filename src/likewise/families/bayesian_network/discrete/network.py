@@ -19,6 +19,7 @@ from likewise.families.bayesian_network.inference.parameters import Parameters
 from likewise.families.bayesian_network.inference.passes import drawn
 from likewise.families.bayesian_network.inference.planning import rows_alike
 from likewise.families.bayesian_network.inference.relevance import Query
+from likewise.families.bayesian_network.prepared import Prepared
 from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.family import Question
 from likewise.mathematics import categorical
@@ -52,7 +53,7 @@ class ConditionalTable(nn.Module):
         self.register_buffer("counts", torch.zeros(partition.cells, size, dtype=torch.float64))
 
 
-class DiscreteNetwork(nn.Module):
+class DiscreteNetwork(Prepared[Inference]):
     """A Bayesian network over the nodes of an event.
 
     Parameters
@@ -88,7 +89,6 @@ class DiscreteNetwork(nn.Module):
             self.conditionals.append(ConditionalTable(partition, self.nodes.sizes[i]))
             self.parents.append(parents)
         self.order = topological_order(self.parents)
-        self._inference: Inference | None = None
 
     @property
     def graph(self) -> list[list[int]]:
@@ -98,29 +98,17 @@ class DiscreteNetwork(nn.Module):
     @property
     def inference(self) -> Inference:
         """Exact inference with the present parameters, on the processor."""
-        if self._inference is None:
-            owners = [self.of(i) for i in range(len(self.event))]
-            parameters = Parameters(
-                self.nodes.sizes,
-                [own.partition for own in owners],
-                [own.table.detach().double().cpu().numpy() for own in owners],
-                [self.nodes.unseen(i) for i in range(len(owners))],
-            )
-            names = [entry.name for entry in self.event.all]
-            self._inference = Inference(parameters, names, self.max_memory)
-        return self._inference
+        return self.prepared
 
-    def changed(self) -> None:
-        """To be called when parameters have changed: what was prepared for questions is forgotten."""
-        self._inference = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        # What was prepared for questions is prepared again where a copy is asked.
-        return {**self.__dict__, "_inference": None}
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self.changed()
-        super()._load_from_state_dict(*args, **kwargs)
+    def _prepare(self) -> Inference:
+        owners = [self.of(i) for i in range(len(self.event))]
+        parameters = Parameters(
+            self.nodes.sizes,
+            [own.partition for own in owners],
+            [own.table.detach().double().cpu().numpy() for own in owners],
+            [self.nodes.unseen(i) for i in range(len(owners))],
+        )
+        return Inference(parameters, [entry.name for entry in self.event.all], self.max_memory)
 
     def of(self, i: int) -> ConditionalTable:
         """The conditional distribution of entry `i`."""

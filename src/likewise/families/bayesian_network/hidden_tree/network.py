@@ -17,6 +17,7 @@ from likewise.families.bayesian_network.hidden_tree.passes import Tables, Upward
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected
 from likewise.families.bayesian_network.inference.exact import Evidence, impossible
+from likewise.families.bayesian_network.prepared import Prepared
 from likewise.families.family import Question
 from likewise.mathematics import categorical
 
@@ -27,7 +28,7 @@ TILE = 1 << 23
 """Numbers that the messages of a tile of rows take, about."""
 
 
-class HiddenTreeNetwork(nn.Module):
+class HiddenTreeNetwork(Prepared[list[Tables]]):
     """A mixture of trees; each has a hidden state behind every column (hidden Chow-Liu trees: Liu and Van den Broeck
     2021).
 
@@ -65,7 +66,6 @@ class HiddenTreeNetwork(nn.Module):
         self.trees = nn.ModuleList()
         for parents in trees:
             self._append(parents)
-        self._tables: list[Tables] | None = None
 
     def _append(self, parents: Any) -> HiddenTree:
         if not isinstance(parents, list) or len(parents) != len(self.event):
@@ -91,22 +91,12 @@ class HiddenTreeNetwork(nn.Module):
     @property
     def tables(self) -> list[Tables]:
         """The distributions of every tree, float64."""
-        if self._tables is None:
-            marginals = self.marginals
-            trees = [self.of(t) for t in range(len(self.trees))]
-            self._tables = [marginals.tables(tree.counts.double(), tree.strengths) for tree in trees]
-        return self._tables
+        return self.prepared
 
-    def changed(self) -> None:
-        """To be called when counts have changed."""
-        self._tables = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tables": None}
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self.changed()
-        super()._load_from_state_dict(*args, **kwargs)
+    def _prepare(self) -> list[Tables]:
+        marginals = self.marginals
+        trees = [self.of(t) for t in range(len(self.trees))]
+        return [marginals.tables(tree.counts.double(), tree.strengths) for tree in trees]
 
     def count(self, batch: Batch) -> None:
         """Adds fully observed records to the counts of columns and of grains."""
