@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -179,6 +180,29 @@ def test_time_is_obeyed(drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.M
         assert next(clock) <= seconds + 10
         assert network.log_prob(held_out).isfinite().all()
     assert 1 <= passes[0] < passes[1] < 8
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_of_many_held_out_rows_some_say_how_much_is_smoothed_and_all_are_scored(
+    drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[torch.Tensor] = []
+
+    def chosen(*args: Any) -> Strengths:
+        asked.append(args[-1])
+        return learning_chosen(*args)
+
+    learning_chosen = learning.chosen
+    monkeypatch.setattr(learning, "chosen", chosen)
+    monkeypatch.setattr(learning, "MAX_SMOOTHING_ROWS", 100)
+    train, held_out, _ = (part.rows(slice(0, 400)) for part in drawn)
+    network, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 2), 0)
+    every = {tuple(row) for row in (held_out.codes + torch.tensor(network.starts)).tolist()}
+    assert len(asked) > 2
+    assert all(torch.equal(rows, asked[0]) for rows in asked)
+    assert asked[0].shape == (100, len(SIZES))
+    assert {tuple(row) for row in asked[0].tolist()} <= every
+    assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
 
 
 # ----------------------------------------------------------------------------------------------------------- estimator

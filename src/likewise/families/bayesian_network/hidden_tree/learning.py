@@ -59,6 +59,9 @@ TABLES_EVERY = 4
 PATIENCE = 2
 """Passes through the rows without a better score of held-out rows, after which a tree is done."""
 
+MAX_SMOOTHING_ROWS = 8192
+"""Held-out rows at most that say how much every distribution is smoothed: their messages are in memory together."""
+
 MAX_PASSES = 100
 TILE = 2048
 
@@ -203,6 +206,9 @@ class Learner:
         # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
         seen = self.held_out < torch.tensor(network.sizes)
         self.tests = torch.where(seen, self.held_out + torch.tensor(network.starts), sum(network.sizes))
+        self.smoothing_tests = self.tests
+        if len(self.tests) > MAX_SMOOTHING_ROWS:
+            self.smoothing_tests = self.tests[torch.randperm(len(self.tests), generator=generator)[:MAX_SMOOTHING_ROWS]]
         reserved = torch.tensor([entry.reserved for entry in network.event.all], dtype=torch.float64)
         apart = torch.where(seen, (-reserved).log1p(), reserved.log()).sum(1)
         self.values = float((network.nodes.log_values(held_out) + apart).mean()) if len(held_out) else 0.0
@@ -225,7 +231,7 @@ class Learner:
         start = time.monotonic()
         shape, size = Shape(tuple(parents)), len(self.index)
         counts = self.started(shape, states)
-        strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), self.tests)
+        strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), self.smoothing_tests)
         tables = self.marginals.tables(counts, strengths)
         best, scores = (counts, strengths), self.scores(shape, tables)
         passes = since = steps = 0
@@ -239,7 +245,7 @@ class Learner:
                 if steps % TABLES_EVERY == 0:
                     tables = self.marginals.tables(counts, strengths)
             if passes & (passes - 1) == 0:  # after 1, 2, 4, 8 ... passes, since it costs as much as one
-                strengths = chosen(shape, self.marginals, counts, strengths, self.tests)
+                strengths = chosen(shape, self.marginals, counts, strengths, self.smoothing_tests)
             tables = self.marginals.tables(counts, strengths)
             now = self.scores(shape, tables)
             since += 1
