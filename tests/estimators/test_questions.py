@@ -377,6 +377,21 @@ def test_linear_gaussian_networks_have_no_file():
         model.write("model.bif")
 
 
+def test_what_trees_of_hidden_states_cannot_do_is_said_with_what_can(tmp_path):
+    frame = pd.DataFrame({"a": ["x", "y"] * 30, "b": ["u", "v", "w"] * 20, "c": [True, False, False] * 20})
+    model = lw.BayesianNetwork(structure="hidden_tree", states=2, components=1, random_state=0).fit(frame)
+    for ask in (
+        lambda: model.write(tmp_path / "model.bif"),
+        lambda: model.most_probable({"a": "x"}),
+        lambda: model.posterior({}, "b", do={"a": "x"}),
+        lambda: model.fit_parameters(frame),
+    ):
+        with pytest.raises(NotSupported, match="without hidden states"):
+            ask()
+    assert not list(tmp_path.iterdir())
+    assert model.most_probable({"a": "x", "b": "u"}, ["a", "c"]).states["a"].tolist() == ["x"]
+
+
 # ---------------------------------------------------------------------------------------------------------- parameters
 
 

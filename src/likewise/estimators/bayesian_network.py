@@ -207,7 +207,7 @@ class BayesianNetwork(Generative):
         DataError
             Where a record cannot be explained by any parameters of the graph, naming it.
         NotSupported
-            With values="linear_gaussian".
+            With values="linear_gaussian" or structure="hidden_tree".
         """
         check_is_fitted(self, "family_")
         source, labels = self._read(X, y)
@@ -329,7 +329,7 @@ class BayesianNetwork(Generative):
         Raises
         ------
         NotSupported
-            Where a table would be too large, or values are linear-Gaussian.
+            Where a table would be too large, with values="linear_gaussian" or structure="hidden_tree".
         """
         check_is_fitted(self, "family_")
         write_network(networks.describe(self, Path(path).stem), path)
@@ -412,7 +412,7 @@ class BayesianNetwork(Generative):
             Where the evidence of a row is impossible, naming it, or a column is unknown.
         NotSupported
             Where the answer needs more than `max_memory`, saying how much, or, with values="linear_gaussian", has no
-            closed form.
+            closed form. With structure="hidden_tree", for `do` and for any method but "exact".
 
         Examples
         --------
@@ -446,6 +446,12 @@ class BayesianNetwork(Generative):
         -------
         MostProbable
             `states`, a DataFrame of labels, and `log_probability` given the evidence.
+
+        Raises
+        ------
+        DataError, NotSupported
+            As for `posterior`. With structure="hidden_tree" also for more than one target that is not observed in every
+            row: such trees know the most probable state of one column at a time.
         """
         check_is_fitted(self, "family_")
         at = questions.entries(self, targets)

@@ -14,6 +14,7 @@ from likewise.estimators.questions import text_of
 from likewise.exchange.description import NetworkDescription
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
+from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 
 if TYPE_CHECKING:
     from likewise.estimators.bayesian_network import BayesianNetwork
@@ -49,9 +50,14 @@ def restore(model: Model, description: NetworkDescription) -> Model:
 
 def discrete(family: Any) -> DiscreteNetwork:
     """The discrete network of a fitted family; NotSupported where there is none."""
-    if not isinstance(family.network, DiscreteNetwork):
-        raise NotSupported("Files of networks hold states and tables: fit with values='bins'.")
-    return family.network
+    if isinstance(family.network, DiscreteNetwork):
+        return family.network
+    if isinstance(family.network, HiddenTreeNetwork):
+        raise NotSupported(
+            "Files of networks hold a graph of the columns and its tables: fit a network without hidden states, such "
+            "as structure='auto'."
+        )
+    raise NotSupported("Files of networks hold states and tables: fit with values='bins'.")
 
 
 def describe(model: BayesianNetwork, name: str) -> NetworkDescription:
