@@ -236,7 +236,8 @@ class BayesianNetwork(Generative):
             Usually those of the fit.
         resamples : int
         structure : "hill_climbing", "ges", "exact" or "chow_liu", optional
-            The search; None for the model's own where that is one of these, and for "ges" where it is not.
+            The search; None for the model's own where that is one of these, for "chow_liu", which finds the trees of
+            structure="hidden_tree", and for "ges" elsewhere.
         random_state : int, RandomState or None
 
         Returns
@@ -265,7 +266,8 @@ class BayesianNetwork(Generative):
         assert isinstance(self.family_, BayesianNetworkFamily)
         searches = ("hill_climbing", "ges", "exact", "chow_liu")
         if structure is None:
-            structure = self.structure if isinstance(self.structure, str) and self.structure in searches else "ges"
+            own = "chow_liu" if self.structure == "hidden_tree" else self.structure
+            structure = own if isinstance(own, str) and own in searches else "ges"
         check(one_of(*searches), structure=structure)
         check(POSITIVE_WHOLE, resamples=resamples)
         source, labels = self._read(X, y)

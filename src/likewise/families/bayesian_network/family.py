@@ -284,10 +284,10 @@ class BayesianNetworkFamily(Family):
     ) -> tuple[list[list[float]], list[list[float]]]:
         """How often a search on resampled records joins two columns, and in which direction; see `bootstrap`."""
         network, options = self._fitted(), replace(self._options(seed), structure=structure)
-        if isinstance(network, DiscreteNetwork):
-            find = graph_finder(network.nodes, records, options)
-        else:
+        if isinstance(network, LinearGaussianNetwork):
             find = gaussian_learning.graph_finder(self.event, records, options)
+        else:
+            find = graph_finder(network.nodes, records, options)
         strength, direction = edge_strengths(find, len(records), len(self.event), resamples, seed)
         return strength.tolist(), direction.tolist()
 

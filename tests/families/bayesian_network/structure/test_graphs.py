@@ -165,6 +165,20 @@ def test_a_strong_edge_is_always_found_and_an_absent_one_hardly_ever() -> None:
     assert (weak["strength"] < 0.3).all()
 
 
+def test_strengths_of_a_tree_of_hidden_states() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 4, 2000)
+    b = np.where(rng.random(2000) < 0.2, rng.integers(0, 3, 2000), a % 3)
+    c = np.where(rng.random(2000) < 0.2, rng.integers(0, 3, 2000), b) + rng.random(2000).round(1)
+    frame = {"a": a.astype(str), "c": c, "b": b.astype(str)}
+    model = lw.BayesianNetwork(structure="hidden_tree", states=2, components=1, random_state=0).fit(frame)
+    assert {frozenset(edge) for edge in model.edges_} == {frozenset("ab"), frozenset("bc")}
+    found = model.edge_confidence(frame, resamples=10, random_state=0).set_index(["from", "to"])
+    for edge in model.edges_:
+        assert found.loc[edge, "strength"] == 1.0
+        assert found.loc[edge, "direction"] == 0.5  # a tree has no directions
+
+
 def test_strengths_of_real_columns() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(500, 2))
