@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from likewise.domains.domain import Domain
 from likewise.errors import DataError
 from likewise.estimators.randomness import generator_from
 from likewise.estimators.validation import check_positive, check_records
 from likewise.events import Batch, Status
-from likewise.families.bayesian_network.family import Approximation, BayesianNetworkFamily
-from likewise.families.family import Answering, Question
-
-if TYPE_CHECKING:
-    from likewise.estimators.generative import Generative
+from likewise.families.family import Answering, Approximating, Family, Question
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+
+class Fitted(Protocol):
+    """What questions are about: the fitted parts of an estimator."""
+
+    domain_: Domain
+    family_: Family
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,12 @@ class MostProbable:
     log_probability: Array
 
 
-def columns(model: Generative) -> list[str]:
+def columns(model: Fitted) -> list[str]:
     """The names of the columns, and of the labels, that can be asked about."""
     return [entry.name for entry in model.domain_.event.all]
 
 
-def entries(model: Generative, names: str | Iterable[str] | None) -> list[int]:
+def entries(model: Fitted, names: str | Iterable[str] | None) -> list[int]:
     """The entries of columns by name, None for all; DataError where there is no such column."""
     every = columns(model)
     wanted = every if names is None else [names] if isinstance(names, str) else list(names)
@@ -58,7 +62,7 @@ def entries(model: Generative, names: str | Iterable[str] | None) -> list[int]:
     return [every.index(name) for name in wanted]
 
 
-def labels(model: Generative, entry: int) -> list[Any]:
+def labels(model: Fitted, entry: int) -> list[Any]:
     """What the states of an entry are called."""
     assert isinstance(model.family_, Answering)
     return model.domain_.labels_of(entry, model.family_.states(entry))
@@ -74,7 +78,7 @@ def text_of(label: Any, missing: str = "") -> str:
     return str(label)
 
 
-def question(model: Generative, given: Any, do: Mapping[str, Any] | None) -> Question:
+def question(model: Fitted, given: Any, do: Mapping[str, Any] | None) -> Question:
     """What is known, from the user's words.
 
     In a mapping a column may be given as a mapping of its values to how well each agrees with what was noticed.
@@ -92,7 +96,7 @@ def question(model: Generative, given: Any, do: Mapping[str, Any] | None) -> Que
     return Question(batch, weights, tuple(set_))
 
 
-def _set(model: Generative, batch: Batch, do: Mapping[str, Any]) -> tuple[Batch, list[int]]:
+def _set(model: Fitted, batch: Batch, do: Mapping[str, Any]) -> tuple[Batch, list[int]]:
     """The evidence with columns set to single values."""
     for name, part in do.items():
         if isinstance(part, Mapping | tuple | list | set):
@@ -109,7 +113,7 @@ def _set(model: Generative, batch: Batch, do: Mapping[str, Any]) -> tuple[Batch,
     return Batch(parts[0], parts[1], parts[2], parts[3], parts[4], kept), at
 
 
-def _likelihood(model: Generative, name: str, said: Mapping[Any, float], rows: int) -> Tensor:
+def _likelihood(model: Fitted, name: str, said: Mapping[Any, float], rows: int) -> Tensor:
     entry = entries(model, name)[0]
     every = labels(model, entry)
     for label, weight in said.items():
@@ -123,7 +127,7 @@ def _likelihood(model: Generative, name: str, said: Mapping[Any, float], rows: i
     return weights.expand(rows, -1)
 
 
-def posterior(model: Generative, asked: Question, targets: Sequence[int]) -> list[Array]:
+def posterior(model: Fitted, asked: Question, targets: Sequence[int]) -> list[Array]:
     """For each target the probabilities (rows, states) of its states."""
     assert isinstance(model.family_, Answering)
     with torch.inference_mode():
@@ -131,21 +135,21 @@ def posterior(model: Generative, asked: Question, targets: Sequence[int]) -> lis
 
 
 def approximate_posterior(
-    model: Generative, asked: Question, targets: Sequence[int], method: Any, draws: int, random_state: Any
+    model: Fitted, asked: Question, targets: Sequence[int], method: Any, draws: int, random_state: Any
 ) -> list[Array]:
     """As `posterior`, by a method that is asked for by name."""
-    assert isinstance(model.family_, BayesianNetworkFamily)
-    if method not in get_args(Approximation):
-        raise DataError(
-            f"method={method!r}; expected 'exact' or one of {', '.join(map(repr, get_args(Approximation)))}."
-        )
+    family = model.family_
+    if not isinstance(family, Approximating):
+        raise DataError(f"method={method!r}; expected 'exact'.")
+    if method not in family.approximations:
+        raise DataError(f"method={method!r}; expected 'exact' or one of {', '.join(map(repr, family.approximations))}.")
     size, generator = check_positive("draws", draws), generator_from(random_state)
     with torch.inference_mode():
-        found = model.family_.approximate_posterior(asked, targets, method, size, generator)
+        found = family.approximate_posterior(asked, targets, method, size, generator)
     return [part.cpu().numpy() for part in found]
 
 
-def most_probable(model: Generative, asked: Question, targets: Sequence[int]) -> MostProbable:
+def most_probable(model: Fitted, asked: Question, targets: Sequence[int]) -> MostProbable:
     """The jointly most probable states of the targets."""
     assert isinstance(model.family_, Answering)
     with torch.inference_mode():
@@ -161,7 +165,7 @@ def most_probable(model: Generative, asked: Question, targets: Sequence[int]) ->
 # ------------------------------------------------------------------------------------------------------- explanations
 
 
-def table(model: Generative, target: str, asked: Question) -> pd.DataFrame:
+def table(model: Fitted, target: str, asked: Question) -> pd.DataFrame:
     """The probability of each state of the target, and what it is where nothing is known."""
     (i,) = entries(model, target)
     _one_row(asked)
@@ -171,7 +175,7 @@ def table(model: Generative, target: str, asked: Question) -> pd.DataFrame:
     return pd.DataFrame({"probability": now, "without evidence": before}, index=index)
 
 
-def value_of_information(model: Generative, target: str, asked: Question, names: Iterable[str] | None) -> pd.DataFrame:
+def value_of_information(model: Fitted, target: str, asked: Question, names: Iterable[str] | None) -> pd.DataFrame:
     """By how many bits each column that is not yet known would change the answer, on average over what it may be.
 
     The mutual information of target and column given the evidence (Howard 1966; Lindley 1956).
@@ -189,9 +193,7 @@ def value_of_information(model: Generative, target: str, asked: Question, names:
     return told.sort_values("bits", ascending=False, kind="stable")
 
 
-def dependence(
-    model: Generative, asked: Question, entry: int, others: Sequence[int], now: Mapping[int, Array]
-) -> Array:
+def dependence(model: Fitted, asked: Question, entry: int, others: Sequence[int], now: Mapping[int, Array]) -> Array:
     """The mutual information of an entry with each of the others given one row of evidence, in bits.
 
     sum_s p(s) KL(p(other | s) || p(other)) over the states s of the entry: how many bits it tells about the other, on
@@ -207,7 +209,7 @@ def dependence(
     return np.array([chance[at] @ _bits(part, now[k][0]) for k, part in zip(others, then, strict=True)])
 
 
-def explanation(model: Generative, target: str, asked: Question) -> pd.DataFrame:
+def explanation(model: Fitted, target: str, asked: Question) -> pd.DataFrame:
     """How far the answer about the target moves without each piece of the evidence, and by it alone."""
     (i,) = entries(model, target)
     _one_row(asked)

@@ -140,6 +140,19 @@ class Answering(Protocol):
 
 
 @runtime_checkable
+class Approximating(Protocol):
+    """An `Answering` family with other answers than its own, for those who ask for them by name."""
+
+    approximations: ClassVar[tuple[str, ...]]
+
+    def approximate_posterior(
+        self, question: Question, targets: Sequence[int], method: str, draws: int, generator: torch.Generator
+    ) -> list[Tensor]:
+        """As `Answering.posterior`, by one of the `approximations`; `draws` are those for each row, where it draws."""
+        ...
+
+
+@runtime_checkable
 class Latent(Protocol):
     """A family with a latent space of known prior: standard normal, unless the family says otherwise.
 

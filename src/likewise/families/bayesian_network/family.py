@@ -32,7 +32,6 @@ from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
 Structure = Literal["auto", "chow_liu", "hill_climbing", "ges", "exact", "ordered", "hidden_tree"]
 Conditionals = Literal["trees", "tables"]
-Approximation = Literal["likelihood_weighting", "loopy"]
 ValueModel = Literal["bins", "linear_gaussian"]
 Score = Literal["bdeu", "bic", "aic", "k2", "bge"]
 
@@ -92,6 +91,7 @@ class BayesianNetworkFamily(Family):
     sampling = "parents first"
     answering = "exact inference"
     fitted_by = "structure search and counting"
+    approximations = ("likelihood_weighting", "loopy")
 
     def __init__(
         self,
@@ -325,7 +325,7 @@ class BayesianNetworkFamily(Family):
         return self._fitted().posterior(question, targets)
 
     def approximate_posterior(
-        self, question: Question, targets: Sequence[int], method: Approximation, draws: int, generator: torch.Generator
+        self, question: Question, targets: Sequence[int], method: str, draws: int, generator: torch.Generator
     ) -> list[Tensor]:
         """As `posterior`, for networks that are too wide for exact answers; see `approximation`."""
         network = self._fitted()
