@@ -76,6 +76,27 @@ def test_a_model_that_was_fitted_is_asked_in_its_own_words(likewise):
     assert dict(answer["probability"])["class_0"] > dict(answer["without_evidence"])["class_0"]
 
 
+def test_intervals_that_differ_in_late_digits_have_columns_and_texts_of_their_own(likewise, tmp_path):
+    frame = pd.DataFrame({"price": [1e6 + k / 100 for k in range(30)] * 10, "kind": ["a", "b", "b"] * 100})
+    model = lw.BayesianNetwork(structure="chow_liu", max_bins=5, random_state=0).fit(frame)
+    model.save(tmp_path / "model.safetensors")
+    frame[["kind"]].head(2).to_csv(tmp_path / "rows.csv", index=False)
+    words = ("query", "model.safetensors", "--target", "price")
+    assert likewise(*words, "--data", "rows.csv", "--out", "answers.csv").exit_code == 0
+    found = pd.read_csv(tmp_path / "answers.csv")
+    expected = model.posterior(frame[["kind"]].head(2), "price")["price"]
+    assert found.to_numpy() == pytest.approx(expected)
+    answer = json.loads(likewise(*words, "--json").stdout)["answers"][0]
+    texts = [text for text, _ in answer["probability"]]
+    assert len(set(texts)) == 5
+    assert [f"price={text}" for text in texts] == list(found.columns)
+    told = likewise("query", "model.safetensors", "--likeliest", "--data", "rows.csv", "--target", "price")
+    assert told.stdout.splitlines()[1].split(",")[0] == texts[int(expected[0].argmax())]
+    # What is told can be given.
+    given = likewise(*words, "--given", f"price={texts[1]}", "--json")
+    assert dict(json.loads(given.stdout)["answers"][0]["probability"])[texts[1]] == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -357,6 +357,37 @@ def test_a_learned_network_is_written_with_intervals_and_tables(tmp_path):
     assert sorted(read.edges_) == sorted(model.edges_)
 
 
+@pytest.mark.parametrize("suffix", [".bif", ".xml"])
+def test_intervals_that_differ_in_late_digits_stay_apart_in_files(suffix, tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "kind": rng.choice(["a", "b"], 300),
+            "hundredths": (1e6 + rng.integers(0, 40, 300) / 100).round(2),
+            "real": 1 + 1e-12 * rng.normal(size=300),
+            "wide": rng.normal(size=300),
+        }
+    )
+    edges = [("kind", name) for name in frame.columns[1:]]
+    model = lw.BayesianNetwork(structure=edges, max_bins=6, random_state=0).fit(frame)
+    model.write(tmp_path / f"model{suffix}")
+    read = lw.BayesianNetwork.read(tmp_path / f"model{suffix}")
+    for name in frame.columns[1:]:
+        found, expected = read.states_of(name), model.states_of(name)
+        assert len(set(found)) == len(expected) == 6
+        for text, (low, high) in zip(found, expected, strict=True):
+            ends = [float(end) if end else None for end in text.split("..")]
+            assert ends == [None if end is None else pytest.approx(end, rel=1e-5) for end in (low, high)]
+    first = model.states_of("wide")[0][1]
+    assert read.states_of("wide")[0] == f"..{first:.6g}"  # six digits, where they are enough
+    for given, text in zip(model.states_of("hundredths"), read.states_of("hundredths"), strict=True):
+        np.testing.assert_allclose(
+            read.query("kind", {"hundredths": text})["probability"],
+            model.query("kind", {"hundredths": given})["probability"],
+            atol=1e-9,
+        )
+
+
 def test_the_graph_goes_to_networkx(model):
     graph = model.to_networkx()
     assert networkx.is_directed_acyclic_graph(graph)

@@ -131,17 +131,17 @@ def _tell_answer(
     silent: bool,
 ) -> dict[str, Any]:
     from likewise.cli import tables
-    from likewise.estimators.questions import text_of
+    from likewise.estimators.questions import texts_of
 
     answer = network.query(target, evidence, do=do)
+    states = texts_of(list(answer.index))
     told: dict[str, Any] = {
         "target": target,
-        "probability": [(text_of(state), p) for state, p in answer["probability"].items()],
-        "without_evidence": [(text_of(state), p) for state, p in answer["without evidence"].items()],
+        "probability": list(zip(states, answer["probability"], strict=True)),
+        "without_evidence": list(zip(states, answer["without evidence"], strict=True)),
     }
     rows = [
-        [text_of(state), f"{now:.6g}", f"{before:.6g}"]
-        for state, (now, before) in zip(answer.index, answer.to_numpy(), strict=True)
+        [state, f"{now:.6g}", f"{before:.6g}"] for state, (now, before) in zip(states, answer.to_numpy(), strict=True)
     ]
     if not silent:
         tables.grid([target, "probability", "without evidence"], rows, right=["probability", "without evidence"])
@@ -172,13 +172,13 @@ def _grid(head: str, found: Any) -> None:
 def _tell_rows(
     network: BayesianNetwork, data: str, do: dict[str, Any], target: list[str] | None, out: Path | None
 ) -> dict[str, Any]:
-    from likewise.estimators.questions import text_of
+    from likewise.estimators.questions import texts_of
 
     found = network.posterior(network.domain_.read(data), target, do=do)
     columns = {
-        f"{name}={text_of(state)}": part[:, k]
+        f"{name}={state}": part[:, k]
         for name, part in found.items()
-        for k, state in enumerate(network.states_of(name))
+        for k, state in enumerate(texts_of(network.states_of(name)))
     }
     write_table(columns, list(columns), out)
     return {
@@ -196,11 +196,15 @@ def _tell_likeliest(
     target: list[str] | None,
     out: Path | None,
 ) -> dict[str, Any]:
-    from likewise.estimators.questions import text_of
+    from likewise.estimators.questions import texts_of
 
     records = evidence if data is None else network.domain_.read(data)
     found = network.most_probable(records, target, do=do)
-    frame = found.states.map(text_of)
+    frame = found.states.copy()
+    for name in frame:
+        states = network.states_of(name)
+        texts = texts_of(states)
+        frame[name] = [texts[states.index(state)] for state in found.states[name]]
     frame["log_probability"] = found.log_probability
     write_table(frame, list(frame.columns), out)
     return {"records": len(frame), "file": None if out is None else str(out)}

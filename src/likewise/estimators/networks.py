@@ -10,7 +10,7 @@ import torch
 
 from likewise.domains.table import Table
 from likewise.errors import NotSupported
-from likewise.estimators.questions import text_of
+from likewise.estimators.questions import texts_of
 from likewise.exchange.description import NetworkDescription
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
@@ -68,8 +68,7 @@ def describe(model: BayesianNetwork, name: str) -> NetworkDescription:
     network = discrete(model.family_)
     parameters = network.inference.parameters
     count = [parameters.seen(i) for i in range(len(parameters.sizes))]
-    columns = [model.states_of(entry.name) for entry in network.event.all]
-    labels = [[text_of(label, missing="missing") for label in column] for column in columns]
+    labels = [texts_of(model.states_of(entry.name), missing="missing") for entry in network.event.all]
     tables = []
     for i, partition in enumerate(parameters.partitions):
         shape = [count[p] for p in partition.parents]

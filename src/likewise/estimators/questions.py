@@ -68,14 +68,28 @@ def labels(model: Fitted, entry: int) -> list[Any]:
     return model.domain_.labels_of(entry, model.family_.states(entry))
 
 
-def text_of(label: Any, missing: str = "") -> str:
-    """A label as one text, an interval as `low..high`: as `--given` takes it on the command line."""
-    if label is None:
-        return missing
-    if isinstance(label, tuple):
-        low, high = ("" if end is None else f"{end:.6g}" if isinstance(end, float) else str(end) for end in label)
-        return f"{low}..{high}"
-    return str(label)
+def texts_of(labels: Sequence[Any], missing: str = "") -> list[str]:
+    """The labels of a column as a text each, an interval as `low..high`: as `--given` takes it on the command line.
+
+    Ends of intervals have six digits, or as many more as it takes to tell them apart.
+
+    Examples
+    --------
+    >>> texts_of([(None, 0.123456789), (0.123456789, None), None], "missing")
+    ['..0.123457', '0.123457..', 'missing']
+    >>> texts_of([(None, 1000000.25), (1000000.5, None)])
+    ['..1000000.2', '1000000.5..']
+    """
+    ends = {end for label in labels if isinstance(label, tuple) for end in label if isinstance(end, float)}
+    digits = next(digits for digits in range(6, 18) if len({f"{end:.{digits}g}" for end in ends}) == len(ends))
+
+    def text(label: Any) -> str:
+        if isinstance(label, tuple):
+            parts = ("" if e is None else f"{e:.{digits}g}" if isinstance(e, float) else str(e) for e in label)
+            return "..".join(parts)
+        return missing if label is None else str(label)
+
+    return [text(label) for label in labels]
 
 
 def question(model: Fitted, given: Any, do: Mapping[str, Any] | None) -> Question:
