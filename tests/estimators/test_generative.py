@@ -175,6 +175,18 @@ def test_bad_evidence_is_explained(network):
         model.conditional({"kind": "a"}, draws=0)
 
 
+def test_no_records_have_no_scores_and_teach_nothing_but_are_no_rows_of_evidence(scoring):
+    model = scoring.fit(frame())
+    for ask in (model.log_likelihood, model.score_samples, model.score, model.partial_fit):
+        for nothing in (frame(0), frame(0).to_dict("list")):
+            with pytest.raises(DataError, match=r"no rows \(0 sample\(s\)\) while a minimum of 1 is required"):
+                ask(nothing)
+    found = model.conditional(frame(0), draws=3, random_state=0)
+    assert found.records.shape == (0, 3)
+    assert list(found.records.columns) == ["side", "area", "kind"]
+    assert len(found.effective_sample_size) == 0
+
+
 def test_random_states_of_every_sort(network):
     model = network.fit(frame())
     by = {sort: [model.sample(5, random_state=make()) for _ in range(2)] for sort, make in {

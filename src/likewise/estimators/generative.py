@@ -463,6 +463,8 @@ class Generative(BaseEstimator, ABC):
     def _read(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Records and labels of the learned schema, read and checked."""
         source = self.domain_.read(check_records(X, self, fitted=True))
+        if not len(source):
+            raise DataError("The records have no rows (0 sample(s)) while a minimum of 1 is required.")
         if y is not None and not self.domain_.event.labels:
             raise DataError("The model was fitted without labels: pass none, or fit it with them.")
         return source, None if y is None else check_labels(y, len(source))
