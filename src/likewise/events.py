@@ -286,6 +286,9 @@ class State:
 class Batch:
     """Encoded records with their evidence.
 
+    Tensors of batches may share memory with each other, and one number may stand for all of a tensor (see `by_columns`
+    and `Event.complete`): whoever writes into one makes a copy of it first.
+
     Attributes
     ----------
     codes : int64 (B, E)
