@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import re
 from pathlib import Path
 
 import networkx
@@ -14,7 +15,9 @@ import pytest
 
 import likewise as lw
 from likewise.errors import DataError, NotSupported
-from likewise.exchange import read_network
+from likewise.exchange import read_network, write_network
+from likewise.exchange.description import NetworkDescription
+from likewise.families.bayesian_network.inference.relevance import too_wide
 
 NETWORKS = Path(__file__).parents[3] / "shared" / "data" / "bayesian_networks"
 
@@ -198,17 +201,88 @@ def test_what_cannot_be_answered_says_why(model, ask, said):
         ask(model)
 
 
+@pytest.mark.parametrize("targets", ["season", "rain", "sprinkler", "grass"])
+def test_the_most_probable_state_of_one_column_is_that_of_an_enumeration(model, targets):
+    weights = {"dry": 0.1, "damp": 0.5, "soaked": 2.0}
+    weighed = joint() * joint().index.get_level_values("grass").map(weights).to_numpy()
+    cases = [
+        ({}, {}, joint()),
+        ({"season": "wet"}, {}, joint()),
+        ({"grass": ["damp", "soaked"], "sprinkler": "off"}, {}, joint()),
+        ({"grass": weights, "season": "dry"}, {}, weighed),
+        ({"grass": "damp"}, {"sprinkler": "on"}, joint({"sprinkler": "on"})),
+    ]
+    for given, do, cells in cases:
+        allowed = {name: part for name, part in given.items() if not isinstance(part, dict)}
+        expected = marginal(cells, targets, **allowed)
+        found = model.most_probable(given, targets, do=do)
+        assert found.states[targets].tolist() == [max(expected, key=expected.get)]
+        assert found.log_probability[0] == pytest.approx(math.log(max(expected.values())), abs=1e-12)
+
+
+COPIES = """
+network copies { }
+variable a { type discrete [ 2 ] { 0, 1 }; }
+variable b { type discrete [ 2 ] { 0, 1 }; }
+variable c { type discrete [ 2 ] { 0, 1 }; }
+probability ( a ) { table 0.5, 0.5; }
+probability ( b | a ) { (0) 1, 0; (1) 0, 1; }
+probability ( c | b ) { (0) 1, 0; (1) 0, 1; }
+"""
+
+
 def test_impossible_evidence_names_its_row(tmp_path):
-    path = tmp_path / "copy.bif"
-    path.write_text(
-        "network copy { } variable a { type discrete [ 2 ] { 0, 1 }; } variable b { type discrete [ 2 ] { 0, 1 }; }"
-        "probability ( a ) { table 0.5, 0.5; } probability ( b | a ) { (0) 1, 0; (1) 0, 1; }"
-    )
-    model = lw.BayesianNetwork.read(path)
-    with pytest.raises(DataError, match="Row 1 of the evidence has probability zero"):
-        model.most_probable(pd.DataFrame({"a": ["0", "0"], "b": ["0", "1"]}))
-    with pytest.raises(DataError, match="Row 1 of the evidence has probability zero"):
-        model.conditional(pd.DataFrame({"a": ["0", "0"], "b": ["0", "1"]}))
+    (tmp_path / "copies.bif").write_text(COPIES)
+    model = lw.BayesianNetwork.read(tmp_path / "copies.bif")
+    rows = pd.DataFrame({"a": ["0", "0"], "c": ["0", "1"]})
+    for ask in (
+        model.most_probable,
+        model.conditional,
+        lambda rows: model.posterior(rows, "b"),
+        lambda rows: model.posterior(rows, "b", method="loopy"),
+    ):
+        with pytest.raises(DataError, match="Row 1 of the evidence has probability zero"):
+            ask(rows)
+    soft = {"a": {"0": 1.0}, "c": {"1": 3.0}}
+    for method in ("exact", "loopy"):
+        with pytest.raises(DataError, match="Row 0 of the evidence has probability zero"):
+            model.posterior(soft, "b", method=method)
+    for row, given in ((1, rows), (0, soft)):
+        with pytest.raises(NotSupported, match=f"Row {row}: none of 100 weighted draws agrees .* or impossible"):
+            model.posterior(given, "b", method="likelihood_weighting", draws=100, random_state=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"structure": [("kind", "size")]},
+        {"structure": "hidden_tree", "states": 2, "components": 2},
+        {"structure": [("kind", "size")], "values": "linear_gaussian"},
+    ],
+    ids=["tables", "hidden trees", "linear Gaussian"],
+)
+def test_no_rows_of_evidence_have_no_answers(settings):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.normal(size=60), "kind": ["a", "b", "b"] * 20})
+    model = lw.BayesianNetwork(random_state=0, **settings).fit(frame)
+    for nothing in (frame.iloc[:0], frame[["kind"]].iloc[:0]):
+        found = model.posterior(nothing)
+        assert {name: part.shape for name, part in found.items()} == {
+            name: (0, len(model.states_of(name))) for name in frame.columns
+        }
+        best = model.most_probable(nothing, "kind")
+        assert best.states.shape == (0, 1)
+        assert best.log_probability.shape == (0,)
+        assert model.conditional(nothing, draws=4).records.shape == (0, 2)
+    with pytest.raises(DataError, match="one row of evidence; there are 0"):
+        model.query("kind", frame.iloc[:0])
+
+
+def test_no_rows_of_evidence_have_no_answers_by_any_method(model):
+    nothing = pd.DataFrame({"season": [], "grass": []}, dtype=object)
+    for method in ("exact", "likelihood_weighting", "loopy"):
+        found = model.posterior(nothing, ["rain", "grass"], do={"sprinkler": "on"}, method=method)
+        assert [part.shape for part in found.values()] == [(0, 2), (0, 3)]
 
 
 # ------------------------------------------------------------------------------------------------------- approximations
@@ -260,6 +334,50 @@ def test_what_is_too_wide_is_refused_unless_an_approximation_is_named(tmp_path):
         given = {"grass": "damp", "sprinkler": "on"}
         found = small.posterior(given, "rain", method=method, draws=40_000, random_state=0)["rain"]
         np.testing.assert_allclose(found, exact, atol=0.02)
+
+
+def ring(size: int) -> NetworkDescription:
+    """Variables of four states around one loop: the last listens to the one before it and to the first."""
+    rng = np.random.default_rng(0)
+    parents = [(), *((i - 1,) for i in range(1, size - 1)), (0, size - 2)]
+    return NetworkDescription(
+        "ring",
+        tuple(f"v{i}" for i in range(size)),
+        (tuple("abcd"),) * size,
+        tuple(parents),
+        tuple(rng.dirichlet(np.ones(4), (4,) * len(above)) for above in parents),
+    )
+
+
+def test_messages_go_around_networks_of_any_number_of_joint_states(tmp_path):
+    write_network(ring(40), tmp_path / "ring.bif")  # 2^80 of them
+    model = lw.BayesianNetwork.read(tmp_path / "ring.bif")
+    rows = pd.DataFrame({"v39": ["a", "d", None], "v20": [None, "b", "c"]})
+    exact, loopy = model.posterior(rows), model.posterior(rows, method="loopy")
+    assert len(exact) == 40
+    for name, part in exact.items():
+        np.testing.assert_allclose(loopy[name], part, atol=1e-6)  # what goes around the loop has faded
+
+
+def test_what_is_too_wide_by_any_number_of_states_is_refused_in_plain_numbers(tmp_path):
+    # All pairs of causes have an effect: with all of these known, a table of all causes is needed.
+    causes = 34
+    pairs = list(itertools.combinations(range(causes), 2))
+    network = NetworkDescription(
+        "pairs",
+        tuple(f"v{i}" for i in range(causes + len(pairs))),
+        (tuple("abcd"),) * causes + (("no", "yes"),) * len(pairs),
+        ((),) * causes + tuple(pairs),
+        (np.full(4, 0.25),) * causes + (np.random.default_rng(0).dirichlet([1.0, 1.0], (4, 4)),) * len(pairs),
+    )
+    write_network(network, tmp_path / "pairs.bif")
+    model = lw.BayesianNetwork.read(tmp_path / "pairs.bif")
+    with pytest.raises(NotSupported, match=rf"largest of {4.0**causes:.3g}".replace("+", r"\+")):
+        model.posterior({f"v{causes + k}": "yes" for k in range(len(pairs))}, "v0")
+    for states in (2**62, 2**64, 10**308, 10**400):
+        assert re.search(
+            r"tables of [\d.]+e\+\d+ numbers \([\d.]+e\+\d+ GiB\)", str(too_wide(states + 1, states, 1 << 27))
+        )
 
 
 # ------------------------------------------------------------------------------------------------------ learned models

@@ -74,7 +74,7 @@ class AnsweringMixin:
         Raises
         ------
         DataError
-            Where the evidence of a row is impossible, naming it, or a column is unknown.
+            Where what bears on a target in the evidence of a row is impossible, naming the row, or a column is unknown.
         NotSupported
             Of a `BayesianNetwork`: where the answer needs more than `max_memory`, saying how much, or, with
             values="linear_gaussian", has no closed form; with structure="hidden_tree" for `do`, and for any method but

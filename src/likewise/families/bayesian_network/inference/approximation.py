@@ -46,10 +46,12 @@ def likelihood_weighting(
         worth = total**2 / np.maximum((weights**2).sum(1), 1e-300)
         if (worth < LEAST_WORTH).any():
             row = int(worth.argmin())
-            raise NotSupported(
-                f"Row {start + row}: {draws} weighted draws are worth {worth[row]:.1f} independent ones, since the "
-                "evidence is improbable; ask for more draws, observe less, or use method='exact'."
+            told = (
+                f"{draws} weighted draws are worth {worth[row]:.1f} independent ones, since the evidence is improbable"
             )
+            if not total[row]:
+                told = f"none of {draws} weighted draws agrees with the evidence, which is improbable or impossible"
+            raise NotSupported(f"Row {start + row}: {told}; ask for more draws, observe less, or use method='exact'.")
         for k, i in enumerate(targets):
             size = network.nodes.sizes[i]
             at = np.arange(len(part))[:, None] * size + states[:, :, i]
