@@ -27,3 +27,12 @@ def forks() -> Iterator[Forks]:
     forks = Forks()
     yield forks
     forks.close()
+
+
+@pytest.fixture(scope="module")
+def few_trees() -> Iterator[None]:
+    """Judges of few trees: they take most of the time of a comparison, and tests of all else need no good ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for measure in ("two_sample", "utility"):
+            patch.setattr(f"likewise.metrics.{measure}.ROUNDS", 10)
+        yield

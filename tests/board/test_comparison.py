@@ -16,6 +16,7 @@ from likewise.board.folder import Folder, as_arrow
 from likewise.domains.table import Table
 from likewise.domains.table.sources import read
 from likewise.estimators.bayesian_network import BayesianNetwork
+from likewise.metrics import two_sample, utility
 
 FIELDS = (
     "model", "family", "status", "reason", "density", "c2st_train", "c2st_train_low", "c2st_train_high", "c2st_heldout",
@@ -180,7 +181,10 @@ KILLED = """
 import os, signal
 from likewise.board.comparison import run
 from likewise.board.watching import Watcher
+from likewise.metrics import two_sample, utility
 import likewise as lw
+
+two_sample.ROUNDS = utility.ROUNDS = 10
 
 class Killer(Watcher):
     def done(self, row, again=False):
@@ -200,6 +204,8 @@ def test_a_killed_comparison_goes_on(forks, tmp_path, monkeypatch):
     assert sorted(path.stem for path in rows.glob("*.json")) == ["bayesian_network", "copy", "independent", "real"]
     before = {path.name: path.read_bytes() for path in rows.glob("*.json")}
     monkeypatch.setattr(BayesianNetwork, "fit", lambda *_: pytest.fail("fitted again"))
+    for measure in (two_sample, utility):
+        monkeypatch.setattr(measure, "ROUNDS", 10)
 
     def again() -> lw.Comparison:
         return lw.compare(
@@ -220,8 +226,10 @@ from dataclasses import replace
 from pathlib import Path
 import likewise as lw
 from likewise.engine.checkpoint import Checkpoints
+from likewise.metrics import two_sample, utility
 
 [mode] = sys.argv[1:]
+two_sample.ROUNDS = utility.ROUNDS = 10
 plan = lw.Autoregressive._plan
 lw.Autoregressive._plan = lambda model: replace(plan(model), checkpoint_steps=5)
 

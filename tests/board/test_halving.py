@@ -96,8 +96,10 @@ from likewise.board import references, trial
 from likewise.board.comparison import run
 from likewise.board.rounds import PARTS
 from likewise.board.watching import Watcher
+from likewise.metrics import two_sample
 
 [mode] = sys.argv[1:]
+two_sample.ROUNDS = 20
 evaluate, references.REPEATS = trial.evaluate, 0
 trial.evaluate = lambda *given, **named: evaluate(*given, **{**named, "parts": PARTS})
 plan = lw.Autoregressive._plan
