@@ -42,7 +42,7 @@ class Parrot:
 
 
 def families():
-    flow = lw.Flow(width=32, max_steps=250)
+    flow = lw.Flow(blocks=3, width=32, max_steps=200)
     return {"counted": BayesianNetwork(), "flow": flow, "parrot": Parrot(), "broken": Broken()}
 
 
