@@ -58,6 +58,13 @@ def test_cells_of_a_bounded_grid_tile_the_line() -> None:
     assert torch.equal(PIXEL.index(centre), torch.arange(17))
 
 
+@pytest.mark.parametrize("grid", [PIXEL, COUNT], ids=["bounded", "endless"])
+def test_the_cell_around_a_value_is_the_one_of_its_number(grid: Quantised) -> None:
+    z = torch.linspace(-6, 6, 400, dtype=torch.float64).reshape(100, 4)
+    for found, expected in zip(grid.around(z), grid.cells(grid.index(z)), strict=True):
+        assert torch.equal(found, expected)
+
+
 def test_cells_too_narrow_to_subtract_are_as_wide_as_the_slope_says() -> None:
     fine = Quantised(MonotoneMap.affine(0.0, 1.0), step=1e-12, origin=0.0)
     _, _, width = fine.cells(torch.tensor([0, 10**11]))

@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 import likewise
+from likewise.estimators.generative import Generative
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "sklearn", "pandas", "pyarrow", "scipy", "numpy")
@@ -95,8 +97,11 @@ def test_ci_runs_the_commands_that_the_readme_gives():
     assert len(blocks()["tests"].splitlines()) == 1
 
 
-def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+def test_the_python_of_the_readme_runs(few_trees, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # As it stands, but for how long networks learn.
+    plan = Generative._plan
+    monkeypatch.setattr(Generative, "_plan", lambda model: replace(plan(model), max_steps=40))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL):

@@ -22,6 +22,10 @@ from likewise.mathematics.monotone import EDGE, MonotoneMap
 # ------------------------------------------------------------------------------------------------------------- blocks
 
 
+FEW_CELLS = 1024
+"""A grid of at most so many cells has them all at hand."""
+
+
 @dataclass(frozen=True)
 class Categorical:
     """A code out of `size` states, 0 .. size - 1."""
@@ -59,15 +63,31 @@ class Quantised:
         """Centre, lower edge and width in model units of the cells numbered `k`; float64, shaped like `k`."""
         x = self.origin + self.step * k.double()
         half = 0.5 * self.step
-        lower, upper = self.map.forward(x - half), self.map.forward(x + half)
+        (lower, upper, centre), (_, _, slope) = self.map.with_derivative(torch.stack([x - half, x + half, x]))
         # A cell too narrow to be resolved by subtraction is as wide as the slope says.
-        width = torch.where(upper - lower > 1e-9, upper - lower, self.map.derivative(x) * self.step)
+        width = torch.where(upper - lower > 1e-9, upper - lower, slope * self.step)
         if self.low is not None:
             first = k <= self.low
             lower, width = torch.where(first, -EDGE, lower), torch.where(first, upper + EDGE, width)
         if self.high is not None:
             width = torch.where(k >= self.high, EDGE - lower, width)
-        return self.map.forward(x), lower, width
+        return centre, lower, width
+
+    def around(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`cells` of those in which `z` lies."""
+        k = self.index(z)
+        if self._every is None:
+            return self.cells(k)
+        assert self.low is not None
+        centre, lower, width = self._every[:, k - self.low]
+        return centre, lower, width
+
+    @cached_property
+    def _every(self) -> Tensor | None:
+        """`cells` of all of them (3, size) where they are few: to look them up is quicker than to map them."""
+        if self.low is None or self.size is None or self.size > FEW_CELLS:
+            return None
+        return torch.stack(self.cells(torch.arange(self.low, self.low + self.size, device=self.map.x.device)))
 
     def index(self, z: Tensor) -> Tensor:
         """The number of the cell in which `z` lies; int64."""
@@ -230,7 +250,7 @@ class Event:
         value = self.all[i].value
         assert value is not None
         if isinstance(value, Quantised):
-            return value.cells(value.index(z))
+            return value.around(z)
         z = z.double()
         return z, z, value.map.derivative(value.map.inverse(z))
 

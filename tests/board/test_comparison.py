@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,8 @@ from likewise.board.folder import Folder, as_arrow
 from likewise.domains.table import Table
 from likewise.domains.table.sources import read
 from likewise.estimators.bayesian_network import BayesianNetwork
+from likewise.metrics import two_sample, utility
 
-ROOT = Path(__file__).parents[2]
 FIELDS = (
     "model", "family", "status", "reason", "density", "c2st_train", "c2st_train_low", "c2st_train_high", "c2st_heldout",
     "c2st_heldout_low", "c2st_heldout_high", "marginal_error", "pair_error", "alpha_precision", "beta_recall",
@@ -183,7 +181,10 @@ KILLED = """
 import os, signal
 from likewise.board.comparison import run
 from likewise.board.watching import Watcher
+from likewise.metrics import two_sample, utility
 import likewise as lw
+
+two_sample.ROUNDS = utility.ROUNDS = 10
 
 class Killer(Watcher):
     def done(self, row, again=False):
@@ -196,14 +197,15 @@ run(lw.datasets.toy("mixed").sample(240, random_state=0), families=["bayesian_ne
 """
 
 
-def test_a_killed_comparison_goes_on(tmp_path, monkeypatch):
-    environment = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, capture_output=True)
-    assert run.returncode == -signal.SIGKILL, run.stderr.decode()
+def test_a_killed_comparison_goes_on(forks, tmp_path, monkeypatch):
+    run = forks.run(KILLED, folder=tmp_path)
+    assert run.returncode == -signal.SIGKILL, run.stderr
     rows = tmp_path / "kept" / "rows"
     assert sorted(path.stem for path in rows.glob("*.json")) == ["bayesian_network", "copy", "independent", "real"]
     before = {path.name: path.read_bytes() for path in rows.glob("*.json")}
     monkeypatch.setattr(BayesianNetwork, "fit", lambda *_: pytest.fail("fitted again"))
+    for measure in (two_sample, utility):
+        monkeypatch.setattr(measure, "ROUNDS", 10)
 
     def again() -> lw.Comparison:
         return lw.compare(
@@ -224,8 +226,10 @@ from dataclasses import replace
 from pathlib import Path
 import likewise as lw
 from likewise.engine.checkpoint import Checkpoints
+from likewise.metrics import two_sample, utility
 
 [mode] = sys.argv[1:]
+two_sample.ROUNDS = utility.ROUNDS = 10
 plan = lw.Autoregressive._plan
 lw.Autoregressive._plan = lambda model: replace(plan(model), checkpoint_steps=5)
 
@@ -252,13 +256,10 @@ found.leaderboard.to_json("board.json", orient="records")
 """
 
 
-def test_a_comparison_killed_in_the_middle_of_a_fit_has_the_same_leaderboard(tmp_path):
-    environment = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-
+def test_a_comparison_killed_in_the_middle_of_a_fit_has_the_same_leaderboard(forks, tmp_path):
     def board(mode: str, status: int) -> list[dict[str, object]]:
-        command = [sys.executable, "-c", KILLED_IN_A_FIT, mode]
-        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
-        assert run.returncode == status, run.stderr.decode()
+        run = forks.run(KILLED_IN_A_FIT, mode, folder=tmp_path)
+        assert run.returncode == status, run.stderr
         rows = json.loads((tmp_path / "board.json").read_text()) if status == 0 else []
         return [{name: cell for name, cell in row.items() if "seconds" not in name and name != "path"} for row in rows]
 

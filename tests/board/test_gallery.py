@@ -42,12 +42,12 @@ class Parrot:
 
 
 def families():
-    flow = lw.Flow(width=32, max_steps=250)
+    flow = lw.Flow(blocks=3, width=32, max_steps=200)
     return {"counted": BayesianNetwork(), "flow": flow, "parrot": Parrot(), "broken": Broken()}
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> Gallery:
+def found(few_trees, tmp_path_factory) -> Gallery:
     folder = tmp_path_factory.mktemp("gallery") / "all"
     return lw.gallery(
         ["banana", "two_moons"], families(), None, folder, 0, records=RECORDS, grid=GRID, frames=FRAMES, device="cpu"
@@ -145,7 +145,7 @@ def test_what_is_kept_is_what_was_found(found):
         assert again.to_json() == cell.to_json()
 
 
-def test_a_stopped_gallery_goes_on_without_fitting_again(tmp_path, monkeypatch):
+def test_a_stopped_gallery_goes_on_without_fitting_again(few_trees, tmp_path, monkeypatch):
     arguments = {"records": 300, "grid": 10, "device": "cpu"}
     fits = []
     learned = BayesianNetwork.fit

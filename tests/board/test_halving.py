@@ -2,18 +2,15 @@
 
 import json
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import Forks
 
 import likewise as lw
 from likewise.board.halving import Bar, Hearing, bar, hopeless, suspects
 from likewise.metrics.interval import Interval
-
-ROOT = Path(__file__).parents[2]
 
 
 def heard(value: float, *, error: float = 0.05, left: float = 1.0, limit: float = 10.0, over: bool = False) -> Hearing:
@@ -99,8 +96,10 @@ from likewise.board import references, trial
 from likewise.board.comparison import run
 from likewise.board.rounds import PARTS
 from likewise.board.watching import Watcher
+from likewise.metrics import two_sample
 
 [mode] = sys.argv[1:]
+two_sample.ROUNDS = 20
 evaluate, references.REPEATS = trial.evaluate, 0
 trial.evaluate = lambda *given, **named: evaluate(*given, **{**named, "parts": PARTS})
 plan = lw.Autoregressive._plan
@@ -157,19 +156,18 @@ def place(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("halving")
 
 
-def in_a_process(place: Path, mode: str, status: int) -> list[dict[str, object]]:
+def in_a_process(forks: Forks, place: Path, mode: str, status: int) -> list[dict[str, object]]:
     """The board, without what depends on the clock."""
-    environment = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"}
-    run = subprocess.run([sys.executable, "-c", COMPARED, mode], cwd=place, env=environment, capture_output=True)
-    assert run.returncode == status, run.stderr.decode()
-    (place / "told.txt").write_bytes(run.stdout)
+    run = forks.run(COMPARED, mode, folder=place)
+    assert run.returncode == status, run.stderr
+    (place / "told.txt").write_text(run.stdout)
     rows = json.loads((place / "board.json").read_text()) if status == 0 else []
     return [{name: cell for name, cell in row.items() if "seconds" not in name} for row in rows]
 
 
 @pytest.fixture(scope="module")
-def whole(place) -> list[dict[str, object]]:
-    return in_a_process(place, "whole", 0)
+def whole(forks, place) -> list[dict[str, object]]:
+    return in_a_process(forks, place, "whole", 0)
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +195,10 @@ def test_what_they_leave_goes_to_the_others(rows, place):
     assert list((place / "whole" / "checkpoints").iterdir()) == []
 
 
-def test_a_comparison_killed_in_its_rounds_has_the_same_board(place, whole):
+def test_a_comparison_killed_in_its_rounds_has_the_same_board(forks, place, whole):
     for mode in ("in the first fit", "between", "when one is stopped", "in the last round"):
-        in_a_process(place, mode, -signal.SIGKILL)
-    assert in_a_process(place, "again", 0) == whole
+        in_a_process(forks, place, mode, -signal.SIGKILL)
+    assert in_a_process(forks, place, "again", 0) == whole
     assert (place / "told.txt").read_text().splitlines() == ["fit 32 286"]
 
 

@@ -26,7 +26,7 @@ def frame(size=160):
 
 
 @pytest.fixture(scope="module")
-def data():
+def data(few_trees):
     """The report of a comparison of one model with latents and one without."""
     models = {"white": Whitening(components=3), "network": lw.BayesianNetwork(structure="chow_liu", max_bins=4)}
     with registered():

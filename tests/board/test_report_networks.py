@@ -248,7 +248,7 @@ def test_groups_are_as_even_as_can_be():
 
 
 @pytest.fixture(scope="module")
-def data():
+def data(few_trees):
     """The report of a comparison of a network with records that came from elsewhere."""
     rng = np.random.default_rng(0)
     side = rng.normal(size=160)

@@ -10,6 +10,8 @@ from rich.console import Console
 import likewise as lw
 from likewise.cli.live import Live
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 QUICK = ["--families", "bayesian_network", "--rows", "100", "--seed", "2", "--holdout", "0.3"]
 
 

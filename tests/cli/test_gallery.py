@@ -7,6 +7,8 @@ import pytest
 
 import likewise as lw
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 QUICK = ["--toys", "ring,banana", "--families", "bayesian_network", "--records", "300", "--grid", "12", "--seed", "3"]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from forked import Forks
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_families import Duel, Gaussian, Noisy, records
@@ -224,28 +224,25 @@ def test_a_fit_that_ended_by_itself_stays_as_it_is_with_any_budget(tmp_path: Pat
     assert settled(20_000) == settled(None) == first
 
 
-def in_a_process(script: str, *arguments: str) -> dict[str, object]:
+def in_a_process(forks: Forks, script: str, folder: Path, *arguments: object) -> dict[str, object]:
     """What a script beside this file prints as JSON; it runs alone and single-threaded, so that it may fork."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    command = [sys.executable, str(HERE / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = forks.run((HERE / script).read_text("utf-8"), folder, *arguments, folder=folder)
     assert done.returncode == 0, done.stderr
     result: dict[str, object] = json.loads(done.stdout)
     return result
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_killed_fit_resumes_to_the_bit(tmp_path: Path) -> None:
-    result = in_a_process("killed_fits.py", str(tmp_path), "4")
+def test_a_killed_fit_resumes_to_the_bit(forks: Forks, tmp_path: Path) -> None:
+    result = in_a_process(forks, "killed_fits.py", tmp_path, 4)
     assert result["identical"] == [True] * 4
     assert result["unsound"] == []
     assert int(str(result["kills"])) >= 4
 
 
 @pytest.mark.skipif(not torch.distributed.is_available() or sys.platform != "linux", reason="needs gloo over loopback")
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
-    result = in_a_process("two_processes.py", str(tmp_path))
+def test_two_processes_learn_what_one_does(forks: Forks, tmp_path: Path) -> None:
+    result = in_a_process(forks, "two_processes.py", tmp_path)
     assert result["ranks agree"] is True
     assert result["as one"] == {"gaussian": True, "duel": True}
     assert result["logs"] == 1

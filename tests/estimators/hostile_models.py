@@ -1,13 +1,14 @@
-"""Model files whose checksum is right and whose contents are not: run as a program, prints what loading them cost."""
+"""Model files whose checksum is right and whose contents are not: run as a program, prints what loading them cost.
+
+What a file says is put in place of reading it: that files come back as they were written is for `test_storage.py`.
+"""
 
 import copy
 import json
-import os
 import random
 import resource
 import sys
 import time
-from pathlib import Path
 
 import torch
 
@@ -75,18 +76,17 @@ def altered_tensors(tensors):
 
 def main(path):
     """Loads every alteration of the model at `path`; writes as JSON what loaded, what failed otherwise, the cost."""
-    os.fsync = lambda descriptor: None  # nothing here has to outlive a power cut
     header, tensors = storage.read(path)
     load(path)
     cases = [(words, other, tensors) for words, other in altered_headers(header, 15, 0)]
     cases += [(words, header, other) for words, other in altered_tensors(tensors)]
-    target = Path(path).with_name("hostile.safetensors")
     before, loaded, otherwise, slowest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, [], [], (0.0, "")
     for words, one, other in cases:
-        storage.write(target, one, other)
+        contents = json.loads(json.dumps(one)), other
+        storage.read = lambda _, contents=contents: contents
         start = time.process_time()
         try:
-            load(target)
+            load(path)
             loaded.append(words)
         except ModelFileError as error:
             if "\n" in str(error):

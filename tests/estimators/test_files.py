@@ -1,9 +1,6 @@
 """A model in a file: the same to the bit, and safe to open wherever it comes from."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +100,11 @@ def test_a_flipped_bit_anywhere_is_refused(model_file, tmp_path):
         whole[bit // 8] ^= 1 << (bit % 8)
 
 
-def test_hostile_contents_with_an_honest_checksum_are_refused(model_file, tmp_path):
+def test_hostile_contents_with_an_honest_checksum_are_refused(forks, model_file, tmp_path):
     path = tmp_path / model_file.name
     path.write_bytes(model_file.read_bytes())
-    program = Path(__file__).with_name("hostile_models.py")
-    where = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, program, path], capture_output=True, text=True, check=True, env=where)
+    done = forks.run(Path(__file__).with_name("hostile_models.py").read_text("utf-8"), path, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["cases"] > 300
     assert facts["otherwise"] == []

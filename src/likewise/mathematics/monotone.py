@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -62,18 +63,28 @@ class MonotoneMap:
         """dz/dx > 0 at `x`, float64 of the same shape: its logarithm is the log-volume of the map."""
         return self.with_derivative(x)[1]
 
+    @cached_property
+    def _pieces(self) -> Tensor:
+        """Of each piece between knots its start, step, score, rise, secant and relative slopes at both ends: (7, n-1).
+
+        Slopes are relative to the secant: squares of slopes leave the floats for columns around 1e200.
+        """
+        step, rise = self.x.diff(), self.z.diff()
+        secant = rise / step
+        return torch.stack(
+            [self.x[:-1], step, self.z[:-1], rise, secant, self.slope[:-1] / secant, self.slope[1:] / secant]
+        )
+
     def with_derivative(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`forward` and `derivative` for the price of one."""
         x = x.double()
         inside = x.clamp(self.x[0], self.x[-1])
         if len(self.x) > 1:
             k = torch.searchsorted(self.x, inside, right=True).sub(1).clamp(0, len(self.x) - 2)
-            step, rise = self.x[k + 1] - self.x[k], self.z[k + 1] - self.z[k]
-            # Slopes relative to the secant: squares of slopes leave the floats for columns around 1e200.
-            secant, r0, r1 = rise / step, self.slope[k] / (rise / step), self.slope[k + 1] / (rise / step)
-            t = (inside - self.x[k]) / step
+            start, step, score, rise, secant, r0, r1 = self._pieces[:, k]
+            t = (inside - start) / step
             bend = 1 + (r0 + r1 - 2) * t * (1 - t)
-            z = self.z[k] + rise * (t * t + r0 * t * (1 - t)) / bend
+            z = score + rise * (t * t + r0 * t * (1 - t)) / bend
             dz = secant * (r1 * t * t + 2 * t * (1 - t) + r0 * (1 - t) ** 2) / bend**2
         else:
             z, dz = self.z[0].expand_as(x), self.slope[0].expand_as(x)
@@ -98,16 +109,15 @@ class MonotoneMap:
         inside = z.clamp(self.z[0], self.z[-1])
         if len(self.x) > 1:
             k = torch.searchsorted(self.z, inside, right=True).sub(1).clamp(0, len(self.x) - 2)
-            step, rise = self.x[k + 1] - self.x[k], self.z[k + 1] - self.z[k]
-            r0, r1 = self.slope[k] / (rise / step), self.slope[k + 1] / (rise / step)
-            gap = (inside - self.z[k]) / rise
+            start, step, score, rise, _, r0, r1 = self._pieces[:, k]
+            gap = (inside - score) / rise
             bend = r0 + r1 - 2
             a = 1 - r0 + gap * bend
             b = r0 - gap * bend
             c = -gap
             root = torch.sqrt((b * b - 4 * a * c).clamp(min=0))  # rounding can push it just below zero
             t = (2 * c / (-b - root)).clamp(0, 1)
-            x = self.x[k] + step * torch.where(gap > 0, t, torch.zeros_like(t))
+            x = start + step * torch.where(gap > 0, t, torch.zeros_like(t))
         else:
             x = self.x[0].expand_as(z)
         below = self._untail(self.x[0], (self.z[0] - z).clamp(min=0), self.slope[0], self.low, -1.0)

@@ -16,6 +16,9 @@ Probability = Callable[[Array], Array]
 
 FOLDS = 3
 
+ROUNDS = 100
+"""Trees that judge one fold, each made for what the ones before it get wrong."""
+
 WIDER = 1.3
 """By how much repeated draws of both sides vary more than folds whose trees are taken as given."""
 
@@ -137,7 +140,7 @@ def _judge(features: Array, fake: Array, seed: int) -> Probability:
     """Trees that have learned to tell; the probability of being generated."""
     trees = HistGradientBoostingClassifier(
         learning_rate=0.3,
-        max_iter=100,
+        max_iter=ROUNDS,
         max_depth=6,
         max_leaf_nodes=None,
         l2_regularization=1.0,

@@ -18,6 +18,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FEW = 10
 """The most levels of a column that is predicted by default."""
 
+ROUNDS = 100
+"""Trees that predict a number or a class, each made for what the ones before it get wrong."""
+
 LEAF, LEAVES = 20, 20
 """Records that a leaf must have, at most, and leaves that as many records as there are could then fill, at least."""
 
@@ -107,7 +110,8 @@ def _figure(part: tuple[Array, Array], test: tuple[Array, Array], classes: bool,
 
 def _settings(size: int, seed: int) -> dict[str, Any]:
     """Of trees that can split few records too."""
-    return {"min_samples_leaf": max(1, min(LEAF, size // LEAVES)), "early_stopping": False, "random_state": seed}
+    leaf = max(1, min(LEAF, size // LEAVES))
+    return {"max_iter": ROUNDS, "min_samples_leaf": leaf, "early_stopping": False, "random_state": seed}
 
 
 class _Areas:
