@@ -19,8 +19,9 @@ from likewise.events import Batch, Categorical, Columns, Entry, Event
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.bayesian_network.hidden_tree import learning
-from likewise.families.bayesian_network.hidden_tree.learning import chow_liu_tree, fit
+from likewise.families.bayesian_network.hidden_tree.learning import fit
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
+from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
@@ -116,13 +117,12 @@ def drawn(truth: HiddenTreeNetwork) -> tuple[Batch, Batch, Batch]:
 
 
 def test_what_is_learned_is_nearly_as_good_as_the_truth(
-    truth: HiddenTreeNetwork, drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
+    truth: HiddenTreeNetwork, drawn: tuple[Batch, Batch, Batch]
 ) -> None:
-    monkeypatch.setattr(learning, "PATIENCE", 2)
     train, held_out, test = drawn
     learned, description, record = fit(truth.event, train, held_out, learning.Options(4, 1), 0)
     best, found = float(truth.log_prob(test).mean()), float(learned.log_prob(test).mean())
-    assert best - 0.04 < found < best + 0.01
+    assert best - 0.06 < found < best + 0.01
     assert record["held_out_log_prob"] == pytest.approx(float(learned.log_prob(held_out).mean()), abs=1e-4)
     assert [tuple(parents) for parents in description["trees"]] == [learned.of(0).shape.parents]
     alone = BayesianNetworkFamily(truth.event, structure=[])
@@ -136,7 +136,8 @@ def test_the_tree_does_not_depend_on_the_order_of_columns(drawn: tuple[Batch, Ba
     edges = []
     for names in (torch.arange(6), order):
         nodes = Nodes(categorical_event([SIZES[i] for i in names]), [None] * 6)
-        parents = chow_liu_tree(nodes, states[:, names])
+        groups = Groups(nodes, states[:, names])
+        parents = Partition(groups, states[:, names], torch.zeros(len(states), dtype=torch.int64)).trees[0].parents
         edges.append({frozenset(names[[i, above]].tolist()) for i, above in enumerate(parents) if above >= 0})
     assert edges[0] == edges[1]
     assert len(edges[0]) == 5
@@ -154,17 +155,46 @@ def test_more_trees_are_only_kept_where_held_out_rows_gain(drawn: tuple[Batch, B
     assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_rows_of_different_trees_are_told_apart(noise: float) -> None:
+    """Two classes with equal marginals: columns are copies of their neighbour, or of the column three places before."""
+    generator = torch.Generator().manual_seed(0)
+    size, columns = 4000, 12
+    kind = torch.rand(size, generator=generator) < 0.3
+    rows = torch.randint(3, (size, columns), generator=generator)
+    for i in range(columns):
+        kept = torch.rand(size, generator=generator) >= noise
+        if i % 2:
+            rows[:, i] = torch.where(kept & kind, rows[:, i - 1], rows[:, i])
+        if i % 6 >= 3:
+            rows[:, i] = torch.where(kept & ~kind, rows[:, i - 3], rows[:, i])
+    groups = Groups(Nodes(categorical_event([3] * columns), [None] * columns), rows)
+    first = kind ^ (torch.rand(size, generator=generator) < 0.4)
+    found = Partition(groups, rows, first.long())
+    shares = found.shares(rows)
+    right = ((shares.argmax(1) == int(shares[kind].mean(0).argmax())) == kind).float().mean()
+    assert right > 0.95
+    assert sorted(math.exp(tree.log_weight) for tree in found.trees) == pytest.approx([0.3, 0.7], abs=0.04)
+
+
 @pytest.mark.usefixtures("few_passes")
-def test_more_states_are_only_kept_where_held_out_rows_gain(
-    drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(learning, "STATES", (1, 4, 64))
-    monkeypatch.setattr(learning, "ROWS_A_STATE", 1000)
-    train, held_out, _ = (part.rows(slice(0, 1000)) for part in drawn)
-    network, description, record = fit(categorical_event(SIZES), train, held_out, learning.Options(None, 1), 0)
-    alone = {tried["states"]: tried["held_out_log_prob"] for tried in record["tried"]}
-    assert alone[4] > alone[1]
-    assert network.hidden == description["states"] == record["states"] == max(alone, key=alone.__getitem__)
+def test_every_part_of_the_rows_has_a_tree_that_weighs_as_much(drawn: tuple[Batch, Batch, Batch]) -> None:
+    train, held_out, _ = (part.rows(slice(0, 800)) for part in drawn)
+    network, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 4), 0)
+    sizes = torch.stack([network.of(t).root.sum() for t in range(len(network.trees))]).double()
+    assert 1 < len(sizes) <= 4
+    assert float(sizes.sum()) == pytest.approx(800, rel=1e-4)
+    torch.testing.assert_close(network.weights, sizes / sizes.sum())
+    assert sizes.tolist() == sorted(sizes.tolist(), reverse=True)
+    assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
+
+
+def test_states_are_as_many_as_rows_and_seconds_suffice_for() -> None:
+    assert [learning._states(rows, 8, 10, None) for rows in (100, 10_000, 20_000, 10**7)] == [8, 32, 64, 256]
+    pace = learning.USUAL * learning.PRODUCTS * 10**6 * 10 / learning.PACE
+    assert learning._states(10**6, 8, 10, 64**2 * pace * 1.01) == 64
+    assert learning._states(10**6, 8, 10, 64**2 * pace * 0.99) == 32
+    assert learning._states(10**6, 8, 10, 0.0) == 8
 
 
 def test_time_is_obeyed(drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +226,7 @@ def test_of_many_held_out_rows_some_say_how_much_is_smoothed_and_all_are_scored(
     monkeypatch.setattr(learning, "chosen", chosen)
     monkeypatch.setattr(learning, "MAX_SMOOTHING_ROWS", 100)
     train, held_out, _ = (part.rows(slice(0, 400)) for part in drawn)
-    network, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 2), 0)
+    network, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 1), 0)
     every = {tuple(row) for row in (held_out.codes + torch.tensor(network.starts)).tolist()}
     assert len(asked) > 2
     assert all(torch.equal(rows, asked[0]) for rows in asked)
@@ -237,14 +267,20 @@ def test_a_model_from_a_file_gives_the_same_numbers(tmp_path: Path) -> None:
 def test_more_records_add_to_the_counts() -> None:
     frame = records()
     model = lw.BayesianNetwork(**settings()).fit(frame)
-    tree = model.family_.network.of(0)
-    before = [float(part.double().sum()) for part in (tree.root, tree.leaves)]
+
+    def counted() -> list[float]:
+        trees = [model.family_.network.of(t) for t in range(len(model.family_.network.trees))]
+        return [
+            sum(float(part.double().sum()) for part in parts)
+            for parts in zip(*((t.root, t.leaves) for t in trees), strict=True)
+        ]
+
+    before = counted()
     rare = frame[frame["kind"] == "c"]
     chance = model.query("kind")["probability"]["c"]
     model.partial_fit(pd.concat([rare] * 20))
     size = 20 * len(rare) * 9 // 10  # a tenth is held out
-    tree = model.family_.network.of(0)
-    after = [float(part.double().sum()) for part in (tree.root, tree.leaves)]
+    after = counted()
     assert after[0] - before[0] == pytest.approx(size, rel=1e-4)
     assert after[1] - before[1] == pytest.approx(size * len(model.family_.event), rel=1e-4)
     now = model.query("kind")["probability"]["c"]

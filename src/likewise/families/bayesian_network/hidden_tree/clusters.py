@@ -26,7 +26,7 @@ TILE = 4096
 
 
 def features(states: Tensor, sizes: Sequence[int], places: Sequence[Tensor | None]) -> list[Tensor]:
-    """Each column as a matrix (rows, some), centred, of mean squared length 1: normal scores of values, indicators."""
+    """Each column as a matrix (rows, some), centred: normal scores of values, indicators of codes."""
     found = []
     for i, size in enumerate(sizes):
         own, place = states[:, i], places[i]
@@ -36,8 +36,7 @@ def features(states: Tensor, sizes: Sequence[int], places: Sequence[Tensor | Non
         if place is not None:
             score = torch.cat([place.float(), torch.zeros(size - bins)])[own]
             part = torch.cat([score[:, None], part], 1)
-        part = part - part.mean(0)
-        found.append(part / part.pow(2).sum(1).mean().sqrt().clamp(min=1e-6))
+        found.append(part - part.mean(0))
     return found
 
 
@@ -58,6 +57,8 @@ def distances(shape: Shape) -> Tensor:
 def assignments(shape: Shape, columns: Sequence[Tensor], states: int, generator: torch.Generator) -> Tensor:
     """The cluster (rows, nodes) that each row starts in at each node, out of `states`."""
     apart = distances(shape)
+    # No column counts for more because it varies more.
+    columns = [part / part.pow(2).sum(1).mean().sqrt().clamp(min=1e-6) for part in columns]
     found = []
     for node in range(len(shape)):
         # Columns that count for less than a thousandth are left out.

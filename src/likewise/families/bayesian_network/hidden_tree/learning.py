@@ -8,43 +8,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.cutting import discretise
-from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
-from likewise.families.bayesian_network.discrete.growth import column
-from likewise.families.bayesian_network.discrete.nodes import Nodes
-from likewise.families.bayesian_network.hidden_tree.clusters import assignments, features
+from likewise.families.bayesian_network.hidden_tree.clusters import assignments, clusters, features
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
+from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, upward
 from likewise.families.bayesian_network.hidden_tree.regularisation import chosen, with_unseen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
-from likewise.families.bayesian_network.structure.chow_liu import chow_liu
-from likewise.families.bayesian_network.structure.counts import Counts
 
-STATES = (8, 16, 32, 64, 128, 256, 512)
-"""Hidden states that are tried one after the other, as long as held-out rows gain `WORTH` nats from more of them."""
+PARTS = 8
+"""Trees of a mixture, each for its part of the rows."""
 
-ROWS_A_STATE = 120
-"""The first number of them that is tried leaves so many rows for each, if there is one."""
+STATES = (8, 16, 32, 64, 128, 256)
+"""Numbers of hidden states: the largest that leaves `ROWS_A_STATE` rows for each in a part of the usual size."""
 
-WORTH = 0.02
+ROWS_A_STATE = 20
 
-DEARER = 4.0
-"""How many times the seconds of a pass one with twice the states takes, about."""
+MAX_MIXTURES = 4
+GAIN = 0.003
+"""Nats a held-out record that another mixture must add, for more to be learned."""
 
-USUAL = 8
-"""Passes of a tree with many states, about."""
+PACE = 2e10
+"""Products a second that a pass through the rows does, about."""
+
+PRODUCTS = 3
+"""Products of every number of a matrix of steps in a pass, for each row."""
+
+USUAL = 10
+"""Passes of a tree, about: there are no more states than the seconds suffice for so many."""
 
 MAX_BINS = 128
-MAX_COMPONENTS = 16
-GAIN = 0.003
-"""Nats a held-out record that another tree must add, for more to be learned."""
 
 MINIBATCH = 512
 MINIBATCHES = 8
@@ -56,8 +55,14 @@ FORGETTING = 0.6
 TABLES_EVERY = 4
 """Minibatches between two estimates of the tables."""
 
-PATIENCE = 2
+PATIENCE = 5
 """Passes through the rows without a better score of held-out rows, after which a tree is done."""
+
+MAX_PARTED = 50_000
+"""Rows at most that say which parts there are."""
+
+FEWEST_TESTS = 20
+"""Held-out rows at least that a tree is judged by: those that belong to its part most."""
 
 MAX_SMOOTHING_ROWS = 8192
 """Held-out rows at most that say how much every distribution is smoothed: their messages are in memory together."""
@@ -93,28 +98,29 @@ def fit(
 
     deadline = None if options.seconds is None else start + options.seconds
     learner = Learner(blank(1), train, held_out, generator, deadline)
-    tried: list[dict[str, Any]] = []
-    trees = [_first(learner, (options.states,) if options.states else _sizes(len(train)), tried)]
-    most = options.components or MAX_COMPONENTS
-    while len(trees) < most and learner.time_left(trees[0].seconds):
-        another = learner.tree(learner.parents(resampled=True), trees[0].states)
-        gain = _mixed([*trees, another]) - _mixed(trees)
+    parts = options.components or max(1, min(PARTS, len(train) // (2 * STATES[0] * ROWS_A_STATE)))
+    states = options.states or _states(len(train), parts, len(event), options.seconds)
+    mixtures = [learner.mixture(parts, states)]
+    tried = [mixtures[0].facts(learner.values)]
+    while options.components is None and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
+        another = learner.mixture(parts, states, resampled=True)
         tried.append(another.facts(learner.values))
-        if options.components is None and gain <= 0:
+        gain = score([*mixtures, another]) - score(mixtures)
+        if gain > 0:
+            mixtures.append(another)
+        if gain < GAIN:
             break
-        trees.append(another)
-        if options.components is None and gain < GAIN:
-            break
-    network = blank(trees[0].states)
+    network = blank(states)
+    trees = [tree for mixture in mixtures for tree in mixture.trees]
     for tree in trees:
         network.add(tree.parents, tree.counts, tree.strengths)
-    description = {"grains": grains, "states": trees[0].states, "trees": [tree.parents for tree in trees]}
+    description = {"grains": grains, "states": states, "trees": [tree.parents for tree in trees]}
     record = {
         "structure": "hidden_tree",
-        "states": trees[0].states,
+        "states": states,
         "components": len(trees),
         "tried": tried,
-        "held_out_log_prob": _mixed(trees) + learner.values,
+        "held_out_log_prob": score(mixtures) + learner.values,
     }
     return network, description, record
 
@@ -132,57 +138,46 @@ class Learned:
     parents: list[int]
     counts: Tables
     strengths: Strengths
+    weight: float
     scores: Tensor
     passes: int
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Trees whose weights add up to 1."""
+
+    trees: list[Learned]
     seconds: float
 
     @property
-    def states(self) -> int:
-        return len(self.counts.root)
+    def scores(self) -> Tensor:
+        """The log-probabilities of the states of held-out rows, float64."""
+        return torch.stack([tree.scores + math.log(tree.weight) for tree in self.trees]).logsumexp(0)
 
     def facts(self, values: float) -> dict[str, Any]:
         """What the record of the fit tells; `values` is what held-out values add to scores of states."""
-        alone = float(self.scores.mean()) + values
-        return {"states": self.states, "passes": self.passes, "seconds": self.seconds, "held_out_log_prob": alone}
+        return {
+            "components": len(self.trees),
+            "states": len(self.trees[0].counts.root),
+            "passes": max(tree.passes for tree in self.trees),
+            "seconds": self.seconds,
+            "held_out_log_prob": score([self]) + values,
+        }
 
 
-def _first(learner: Learner, sizes: Sequence[int], tried: list[dict[str, Any]]) -> Learned:
-    """The tree of best score among those of growing numbers of states, over the same edges."""
-    parents = learner.parents(resampled=False)
-    best = learner.tree(parents, sizes[0])
-    tried.append(best.facts(learner.values))
-    for states in sizes[1:]:
-        if not learner.time_left(DEARER * USUAL * best.seconds / best.passes):
-            break
-        larger = learner.tree(parents, states)
-        tried.append(larger.facts(learner.values))
-        gain = float(larger.scores.mean() - best.scores.mean())
-        best = larger if gain > 0 else best
-        if gain < WORTH:
-            break
-    return best
+def _states(rows: int, parts: int, columns: int, seconds: float | None) -> int:
+    """How many hidden states every column has."""
+    possible = [states for states in STATES if states * ROWS_A_STATE * parts <= rows]
+    if seconds is not None:
+        most = seconds * PACE / (USUAL * PRODUCTS * rows * columns)
+        possible = [states for states in possible if states**2 <= most]
+    return max(possible, default=STATES[0])
 
 
-def _sizes(rows: int) -> Sequence[int]:
-    """The numbers of states to be tried."""
-    return STATES[max(0, sum(states * ROWS_A_STATE <= rows for states in STATES) - 1) :]
-
-
-def _mixed(trees: Sequence[Learned]) -> float:
-    """The mean log-probability of the states of held-out rows in the mixture of trees."""
-    held = torch.stack([tree.scores for tree in trees])
-    return float((held.logsumexp(0) - math.log(len(trees))).mean())
-
-
-def chow_liu_tree(nodes: Nodes, rows: Tensor) -> list[int]:
-    """The column above each column in the tree of largest likelihood of the rows, -1 at its root."""
-    grouped = []
-    for i, size in enumerate(nodes.sizes):
-        own = nodes.of(i)
-        states: Any = rows[:, i].numpy()
-        grouped.append(column(states, size, 0 if own is None else own.size, GRAPH_GROUPS, GRAPH_GROUPS))
-    found = chow_liu(Counts(np.stack([part.grouped for part in grouped], 1), [part.groups for part in grouped]))
-    return [above[0] if above else -1 for above in found]
+def score(mixtures: Sequence[Mixture]) -> float:
+    """The mean log-probability of the states of held-out rows, all mixtures weighing the same."""
+    return float((torch.stack([mixture.scores for mixture in mixtures]).logsumexp(0) - math.log(len(mixtures))).mean())
 
 
 class Learner:
@@ -206,52 +201,73 @@ class Learner:
         # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
         seen = self.held_out < torch.tensor(network.sizes)
         self.tests = torch.where(seen, self.held_out + torch.tensor(network.starts), sum(network.sizes))
-        self.smoothing_tests = self.tests
-        if len(self.tests) > MAX_SMOOTHING_ROWS:
-            self.smoothing_tests = self.tests[torch.randperm(len(self.tests), generator=generator)[:MAX_SMOOTHING_ROWS]]
         reserved = torch.tensor([entry.reserved for entry in network.event.all], dtype=torch.float64)
         apart = torch.where(seen, (-reserved).log1p(), reserved.log()).sum(1)
         self.values = float((network.nodes.log_values(held_out) + apart).mean()) if len(held_out) else 0.0
         self.marginals = network.marginals
+        self.groups = Groups(network.nodes, self.rows)
         self.columns = features(self.rows, network.sizes, self.marginals.places)
 
     def time_left(self, needed: float) -> bool:
         """Whether so many seconds are left."""
         return self.deadline is None or time.monotonic() + needed < self.deadline
 
-    def parents(self, *, resampled: bool) -> list[int]:
-        """The Chow-Liu tree of the rows, or of as many drawn from them."""
-        rows = self.rows
-        if resampled:
-            rows = rows[torch.randint(len(rows), (len(rows),), generator=self.generator)]
-        return chow_liu_tree(self.network.nodes, rows)
+    def mixture(self, count: int, states: int, *, resampled: bool = False) -> Mixture:
+        """At most so many trees, each learned from the rows of its part, the largest first.
 
-    def tree(self, parents: list[int], states: int) -> Learned:
-        """The best tree met over these edges."""
+        Parts are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
+        """
         start = time.monotonic()
-        shape, size = Shape(tuple(parents)), len(self.index)
-        counts = self.started(shape, states)
-        strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), self.smoothing_tests)
+        size, generator = len(self.rows), self.generator
+        drawn = (
+            torch.randint(size, (size,), generator=generator)
+            if resampled
+            else torch.randperm(size, generator=generator)
+        )
+        some = drawn[:MAX_PARTED]
+        first = clusters(torch.cat([column[some] for column in self.columns], 1), count, generator)
+        partition = Partition(self.groups, self.rows[some], first)
+        at, held = partition.shares(self.rows).argmax(1), partition.shares(self.held_out)
+        trees = []
+        for t, plain in enumerate(partition.trees):
+            rows = (at == t).nonzero()[:, 0]
+            if not len(rows):
+                continue
+            tests = (held.argmax(1) == t).nonzero()[:, 0]
+            if len(tests) < FEWEST_TESTS:
+                tests = held[:, t].topk(min(FEWEST_TESTS, len(held))).indices
+            trees.append(self.tree(plain.parents, states, rows, tests))
+        trees.sort(key=lambda tree: -tree.weight)
+        return Mixture(trees, time.monotonic() - start)
+
+    def tree(self, parents: list[int], states: int, rows: Tensor, tests: Tensor) -> Learned:
+        """The tree over these edges that scores `tests` best, out of those met while it learns from `rows`."""
+        shape, size = Shape(tuple(parents)), len(rows)
+        index = self.index[rows]
+        asked = self.tests[tests[torch.randperm(len(tests), generator=self.generator)[:MAX_SMOOTHING_ROWS]]]
+        counts = self.started(shape, states, rows)
+        strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
-        best, scores = (counts, strengths), self.scores(shape, tables)
+        best, score = (counts, strengths), self.score(shape, tables, tests)
         passes = since = steps = 0
         while passes < MAX_PASSES and since < PATIENCE and (not passes or self.time_left(0.0)):
             passes += 1
             for part in self._parts(size):
-                found = expected(shape, tables, self.index[part])[1]
+                found = expected(shape, tables, index[part])[1]
                 rate = (steps + 1) ** -FORGETTING * min(1.0, 2 * len(part) / min(MINIBATCH, size))
                 counts = _towards(counts, found, size / len(part), rate)
                 steps += 1
                 if steps % TABLES_EVERY == 0:
                     tables = self.marginals.tables(counts, strengths)
             if passes & (passes - 1) == 0:  # after 1, 2, 4, 8 ... passes, since it costs as much as one
-                strengths = chosen(shape, self.marginals, counts, strengths, self.smoothing_tests)
+                strengths = chosen(shape, self.marginals, counts, strengths, asked)
             tables = self.marginals.tables(counts, strengths)
-            now = self.scores(shape, tables)
+            now = self.score(shape, tables, tests)
             since += 1
-            if now.mean() > scores.mean():
-                best, scores, since = (counts, strengths), now, 0
-        return Learned(parents, *best, scores, passes, time.monotonic() - start)
+            if now > score:
+                best, score, since = (counts, strengths), now, 0
+        tables = self.marginals.tables(*best)
+        return Learned(parents, *best, size / len(self.index), self.scores(shape, tables), passes)
 
     def _parts(self, size: int) -> list[Tensor]:
         """The rows in a new order, in minibatches; of few rows several orders."""
@@ -259,24 +275,28 @@ class Learner:
         orders = [torch.randperm(size, generator=self.generator) for _ in range(times)]
         return [part for order in orders for part in order.split(MINIBATCH)]
 
-    def started(self, shape: Shape, k: int) -> Tables:
+    def started(self, shape: Shape, k: int, rows: Tensor) -> Tables:
         """Counts of the clusters that rows start in."""
         network = self.network
-        at = assignments(shape, self.columns, k, self.generator)
+        at = assignments(shape, [column[rows] for column in self.columns], k, self.generator)
         steps = torch.zeros(len(shape), k, k)
         for node, above in enumerate(shape.parents):
             if above >= 0:
                 steps[node] = torch.bincount(at[:, above] * k + at[:, node], minlength=k * k).view(k, k)
         leaves = torch.zeros(sum(network.sizes), k)
-        leaves.view(-1).index_add_(0, (self.index * k + at).flatten(), torch.ones(at.numel()))
+        leaves.view(-1).index_add_(0, (self.index[rows] * k + at).flatten(), torch.ones(at.numel()))
         return Tables(torch.bincount(at[:, shape.order[0]], minlength=k).float(), steps, leaves)
 
-    def scores(self, shape: Shape, tables: Tables) -> Tensor:
+    def score(self, shape: Shape, tables: Tables, tests: Tensor) -> float:
+        """The mean log-probability of the states of some held-out rows."""
+        return float(self.scores(shape, tables, tests).mean()) if len(tests) else 0.0
+
+    def scores(self, shape: Shape, tables: Tables, tests: Tensor | None = None) -> Tensor:
         """The log-probabilities of the states of held-out rows, float64."""
         leaves = with_unseen(tables.leaves)
         found = [
             upward(shape, tables, [leaves[part[:, i]] for i in range(len(shape))], len(part)).log_prob
-            for part in self.tests.split(TILE)
+            for part in (self.tests if tests is None else self.tests[tests]).split(TILE)
         ]
         return torch.cat(found).double()
 

@@ -15,7 +15,7 @@ from likewise.families.bayesian_network.discrete.evidence import asked, evidence
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.passes import Tables, Upward, beliefs, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
-from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected
+from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected, log_prob
 from likewise.families.bayesian_network.inference.exact import Evidence, impossible
 from likewise.families.bayesian_network.prepared import Prepared
 from likewise.families.family import Question
@@ -108,24 +108,32 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         self.changed()
 
     def add(self, parents: list[int], counts: Tables, strengths: Strengths) -> None:
-        """Adds a tree to the mixture; all weigh the same."""
+        """Adds a tree to the mixture; it weighs as much as it counts records."""
         self._append(parents).keep(counts, strengths)
-        self.weights = torch.full((len(self.trees),), 1.0 / len(self.trees), dtype=torch.float64)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        sizes = torch.stack([self.of(t).root.double().sum() for t in range(len(self.trees))])
+        self.weights = sizes / sizes.sum()
         self.changed()
 
     def add_rows(self, batch: Batch) -> None:
         """Adds what is expected of the hidden states of fully observed records to all counts."""
         tables = self.tables
+        trees = [self.of(t) for t in range(len(tables))]
+        # Several mixtures of all records may stand side by side: a record counts once in each.
+        times = sum(float(tree.root.sum()) for tree in trees) / float(self.shown[: self.sizes[0]].sum())
+        weights = self.weights.log()
         self.count(batch)
         states = self.nodes.states(batch)
         index = (states + torch.tensor(self.starts))[self._known(states)]
-        for t, own in enumerate(tables):
-            tree = self.of(t)
-            for part in index.split(self._rows):
-                found = expected(tree.shape, own, part)[1]
-                counts = tree.counts
+        for part in index.split(self._rows):
+            scores = [log_prob(tree.shape, own, part) for tree, own in zip(trees, tables, strict=True)]
+            shares = times * (torch.stack(scores, 1) + weights).softmax(1)
+            for t, (tree, own) in enumerate(zip(trees, tables, strict=True)):
+                found, counts = expected(tree.shape, own, part, shares[:, t])[1], tree.counts
                 tree.keep(Tables(counts.root + found.root, counts.steps + found.steps, counts.leaves + found.leaves))
-        self.changed()
+        self._weigh()
 
     def _known(self, states: Tensor) -> Tensor:
         """Rows (B,) in which every column is in a state that some training record had."""

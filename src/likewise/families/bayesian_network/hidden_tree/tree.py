@@ -70,21 +70,29 @@ class HiddenTree(nn.Module):
         self.leaves.copy_(counts.leaves)
 
 
-def expected(shape: Shape, tables: Tables, index: Tensor) -> tuple[Tensor, Tables]:
+def log_prob(shape: Shape, tables: Tables, index: Tensor) -> Tensor:
+    """The log-probabilities (B,) of complete rows; `index` (B, nodes) is the row of `tables.leaves` of each column."""
+    return upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index)).log_prob
+
+
+def expected(shape: Shape, tables: Tables, index: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tables]:
     """The log-probabilities (B,) of complete rows, and the counts of hidden states to be expected given them.
 
-    `index` (B, nodes) says which row of `tables.leaves` each column shows: the E-step of expectation maximisation
-    (Dempster, Laird and Rubin 1977).
+    `index` (B, nodes) says which row of `tables.leaves` each column shows, `weights` (B,) how often each row counts:
+    the E-step of expectation maximisation (Dempster, Laird and Rubin 1977).
     """
     up = upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index))
     steps = torch.zeros_like(tables.steps)
 
+    def weighed(rows: Tensor) -> Tensor:
+        return rows if weights is None else rows * weights[:, None]
+
     def pairs(node: int, share: Tensor) -> None:
         message = up.messages[node]
         assert message is not None
-        torch.mm(share.T, message, out=steps[node])
+        torch.mm(weighed(share).T, message, out=steps[node])
 
     found = beliefs(shape, tables, up, above=pairs)
-    shown = torch.cat([found[i] for i in range(len(shape))])
+    shown = torch.cat([weighed(found[i]) for i in range(len(shape))])
     leaves = torch.zeros_like(tables.leaves).index_add_(0, index.T.flatten(), shown)
-    return up.log_prob, Tables(found[shape.order[0]].sum(0), steps.mul_(tables.steps), leaves)
+    return up.log_prob, Tables(weighed(found[shape.order[0]]).sum(0), steps.mul_(tables.steps), leaves)

@@ -220,10 +220,14 @@ class FamilyScores:
 
 def mutual_information(counts: Counts) -> Floats:
     """Empirical mutual information of all pairs of columns in nats (columns, columns); entropies on the diagonal."""
-    found = counts.pairs
-    first = np.cumsum([0, *counts.sizes])
-    rows = max(counts.rows, 1)
-    terms = found * np.log(np.maximum(found, 1))
+    return pair_information(counts.pairs.astype(np.float64), counts.sizes)
+
+
+def pair_information(pairs: Floats, sizes: list[int]) -> Floats:
+    """`mutual_information` from how often pairs of states occur (states of all columns, states of all columns)."""
+    first = np.cumsum([0, *sizes])
+    rows = max(float(np.diag(pairs)[: first[1]].sum()), 1.0)
+    terms = pairs * np.log(np.where(pairs > 0, pairs, 1.0))
     by_pair = np.add.reduceat(np.add.reduceat(terms, first[:-1], axis=0), first[:-1], axis=1)
     own = np.diag(by_pair)
     information: Floats = (by_pair - own[:, None] - own[None, :]) / rows + math.log(rows)

@@ -1,0 +1,147 @@
+"""Which rows each tree of a mixture is for: a mixture of plain Chow-Liu trees says it before hidden states are learned.
+
+Rows that one tree is for are those whose columns depend on each other as in that tree, so that a mixture finds what no
+single tree can say. Plain trees over few groups of states find them in seconds (Meila and Jordan 2000).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
+from likewise.families.bayesian_network.discrete.growth import column
+from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.structure.chow_liu import spanning_tree
+from likewise.families.bayesian_network.structure.scores import pair_information
+
+SMOOTHING = 5.0
+"""Records that a column's own distribution counts for in each row of a table."""
+
+ROUNDS = 30
+ENOUGH = 1e-3
+"""Nats a record that a round of expectation maximisation has to gain, for there to be another."""
+
+LEAST = 0.01
+"""Smaller shares of a row in a tree are left out."""
+
+
+class Groups:
+    """Groups of the states of every column.
+
+    Attributes
+    ----------
+    of : list of int64 (states,)
+        The group of each state of a column.
+    starts : int64 (columns + 1,)
+        Where the groups of each column begin among those of all.
+    """
+
+    def __init__(self, nodes: Nodes, rows: Tensor) -> None:
+        self.of: list[Tensor] = []
+        sizes = []
+        for i, size in enumerate(nodes.sizes):
+            own = nodes.of(i)
+            states: Any = rows[:, i].numpy()
+            part = column(states, size, 0 if own is None else own.size, GRAPH_GROUPS, GRAPH_GROUPS)
+            self.of.append(torch.from_numpy(part.group_of))
+            sizes.append(part.groups)
+        self.starts = np.cumsum([0, *sizes])
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The groups (rows, columns) of states, by their places among those of all columns."""
+        return torch.stack([of[rows[:, i]] + int(self.starts[i]) for i, of in enumerate(self.of)], 1)
+
+
+@dataclass(frozen=True)
+class PlainTree:
+    """A tree over groups.
+
+    Attributes
+    ----------
+    parents : list of int
+        The column above each, -1 at the root.
+    log_tables : list of (groups of the column above, groups)
+        A table of one row at the root.
+    """
+
+    parents: list[int]
+    log_tables: list[Tensor]
+    log_weight: float
+
+    def log_prob(self, groups: Tensor, starts: Sequence[int]) -> Tensor:
+        """The log of weight times probability (rows,) of groups, by their places."""
+        total = torch.full((len(groups),), self.log_weight)
+        for i, (above, table) in enumerate(zip(self.parents, self.log_tables, strict=True)):
+            own = groups[:, i] - starts[i]
+            total += table[groups[:, above] - starts[above] if above >= 0 else torch.zeros_like(own), own]
+        return total
+
+
+class Partition:
+    """A mixture of plain trees.
+
+    Parameters
+    ----------
+    groups : Groups
+    rows : int64 (rows, columns)
+        States.
+    at : int64 (rows,)
+        The tree that each row starts in.
+    """
+
+    def __init__(self, groups: Groups, rows: Tensor, at: Tensor) -> None:
+        self.groups = groups
+        found = groups(rows)
+        shown = torch.zeros(len(found), int(groups.starts[-1])).scatter_(1, found, 1.0)
+        shares = torch.nn.functional.one_hot(at).float()
+        last = -torch.inf
+        for _ in range(ROUNDS):
+            self.trees = [self._tree(shown, own) for own in shares.T if float(own.sum()) >= 1.0]
+            logs = self._logs(found)
+            total = logs.logsumexp(1)
+            shares = (logs - total[:, None]).exp()
+            now = float(total.mean())
+            if now - last < ENOUGH:
+                break
+            last = now
+
+    def _tree(self, shown: Tensor, shares: Tensor) -> PlainTree:
+        """The tree of largest likelihood of rows that belong to it by these shares."""
+        starts = self.groups.starts.tolist()
+        active = shares > LEAST
+        told, weights = shown[active], shares[active]
+        pairs = (told * weights[:, None]).T @ told
+        information = pair_information(pairs.double().numpy(), np.diff(self.groups.starts).tolist())
+        np.fill_diagonal(information, 0.0)
+        above = spanning_tree(information, int(information.sum(1).argmax()))
+        parents = [part[0] if part else -1 for part in above]
+        return PlainTree(parents, _log_tables(pairs, parents, starts), math.log(float(weights.sum()) / len(shares)))
+
+    def _logs(self, groups: Tensor) -> Tensor:
+        starts = self.groups.starts.tolist()
+        return torch.stack([tree.log_prob(groups, starts) for tree in self.trees], 1)
+
+    def shares(self, rows: Tensor) -> Tensor:
+        """How probable each tree is for each row of states (rows, trees)."""
+        return self._logs(self.groups(rows)).softmax(1)
+
+
+def _log_tables(pairs: Tensor, parents: Sequence[int], starts: Sequence[int]) -> list[Tensor]:
+    tables = []
+    alone = pairs.diagonal()
+    for i, above in enumerate(parents):
+        own = alone[starts[i] : starts[i + 1]] + 1.0 / (starts[i + 1] - starts[i])
+        own = own / own.sum()
+        if above < 0:
+            tables.append(own.log()[None])
+            continue
+        counts = pairs[starts[above] : starts[above + 1], starts[i] : starts[i + 1]] + SMOOTHING * own
+        tables.append((counts / counts.sum(1, keepdim=True)).log())
+    return tables
