@@ -12,12 +12,15 @@ score of what a family borrows by itself, such as the base of an energy. Copies 
 generated and of test rows that stand in the training rows, and of training rows that stand there more than once. The
 clock of "fit" counts `fit` whole, that of "sample" drawing and decoding. Threads are torch's own default unless
 `--threads` says otherwise. With `--part train`, a tenth of the training rows plays the part of the test rows: that is
-how defaults are chosen. `--metrics` adds every figure of `likewise.metrics`, seeded alike.
+how defaults are chosen, and `--change families.bayesian_network.hidden_tree.learning.PARTS=4` puts another value in the
+place of a constant of the library. `--metrics` adds every figure of `likewise.metrics`, seeded alike.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import itertools
 import json
 import subprocess
@@ -103,6 +106,7 @@ def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict
         "family": family,
         "seed": seed,
         **settings,
+        **dict(wanted.split("=", 1) for wanted in options.change),
         "c2st_train": judged(options.judge, generated, train, seed),
         "c2st_heldout": judged(options.judge, generated, test, seed),
         "c2st_train_equal": float(np.mean([judged(options.judge, generated, some, seed) for some in choices])),
@@ -121,6 +125,15 @@ def run(table: str, family: str, seed: int, options: argparse.Namespace) -> dict
     }
 
 
+def change(wanted: str) -> None:
+    """Puts another value in the place of a constant, as in "families.vae.learning.NAME=3"."""
+    path, value = wanted.split("=", 1)
+    module, name = path.rsplit(".", 1)
+    found = importlib.import_module(f"likewise.{module}")
+    getattr(found, name)
+    setattr(found, name, ast.literal_eval(value))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=[*sorted(FAMILIES), "all"], default="autoregressive")
@@ -131,12 +144,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="torch threads")
     parser.add_argument("--part", choices=["test", "train"], default="test", help="which rows are held out")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="constructor arguments of the model")
+    parser.add_argument("--change", nargs="*", default=[], metavar="MODULE.NAME=VALUE", help="constants of the library")
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="with TABLE/{train,test}.csv")
     parser.add_argument("--judge", type=Path, required=True, metavar="SCRIPT")
     parser.add_argument("--json", type=Path, help="appends one line a fit")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    for wanted in options.change:
+        change(wanted)
     scores = [
         "c2st_train",
         "borrowed_train",

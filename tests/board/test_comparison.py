@@ -306,6 +306,28 @@ def test_families_that_no_budget_stops_come_first():
     assert all(one.estimator.random_state == 0 for one in found if one.ours)
 
 
+def test_a_network_with_hidden_states_takes_part_beside_the_plain_one():
+    found = {one.name: one for one in contestants(None, None, seed=0, device="cpu", domain=Table())}
+    assert set(found) == {*(card.name for card in lw.families()), "hidden_tree"}
+    plain, hidden = found["bayesian_network"].estimator, found["hidden_tree"].estimator
+    assert (plain.structure, hidden.structure) == ("auto", "hidden_tree")
+    assert found["hidden_tree"].family == "bayesian_network"
+    (named,) = contestants({"mine": "hidden_tree"}, None, seed=0, device="cpu", domain=Table())
+    assert (named.name, named.estimator.structure) == ("mine", "hidden_tree")
+
+
+def test_hidden_states_are_learned_in_their_share_of_the_time(monkeypatch):
+    from likewise.families.bayesian_network.hidden_tree import learning
+
+    asked = []
+    fit = learning.fit
+    monkeypatch.setattr(learning, "fit", lambda *args: asked.append(args[3].seconds) or fit(*args))
+    found = lw.compare(records(), families=["hidden_tree", "bayesian_network"], max_time=40, max_rows=200)
+    assert not found.failures
+    assert len(asked) == 1
+    assert 15 < asked[0] <= 40
+
+
 @pytest.mark.parametrize("name", ["real", "copy", "../up", "", "a/b"])
 def test_names_that_cannot_be_used_are_refused(name):
     with pytest.raises(lw.DataError, match="cannot be called"):

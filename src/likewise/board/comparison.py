@@ -128,7 +128,8 @@ def compare(
     records : records
         Whatever `fit` takes: a data frame, an array, the path of a table, the name of a bundled set.
     families : names of families, estimators, or a mapping of names to either; None for all families
-        Anything with `fit(records)` and `sample(n)` may take part.
+        Anything with `fit(records)` and `sample(n)` may take part. "hidden_tree" is a Bayesian network with hidden
+        states, which takes part beside the plain one: that one explains, this one is closer to the data.
     max_time : seconds, or a text such as "10m"
         For all fits together, shared equally; a family that ends early leaves its time to the others. Judging comes on
         top of it. Where there are at least four families that learn step by step, all are first given a part of their

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sklearn.base import clone
@@ -21,6 +22,12 @@ from likewise.estimators.generative import Generative
 from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
 from likewise.families.family import ClosedFormLearner
 from likewise.families.registry import family_class
+
+VARIANTS = MappingProxyType({"hidden_tree": ("bayesian_network", {"structure": "hidden_tree"})})
+"""Name -> a family and settings of it that take part under a name of their own.
+
+A plain network explains; with hidden states its records are closer to the data.
+"""
 
 EXTERNAL = "external"
 """The family of whatever is not one of ours."""
@@ -63,7 +70,7 @@ class Contestant:
 
     @property
     def closed_form(self) -> bool:
-        """Whether it learns in one pass, which no budget cuts short."""
+        """Whether it learns without gradients, so that it cannot go on with a fit that ended."""
         return self.family in ESTIMATORS and issubclass(family_class(self.family), ClosedFormLearner)
 
 
@@ -82,7 +89,8 @@ def contestants(
     >>> [one.name for one in contestants(["autoregressive"], None, seed=0, device="cpu", domain=Table())]
     ['autoregressive']
     """
-    wanted = ESTIMATORS if families is None else [families] if isinstance(families, str) else families
+    every = (*ESTIMATORS, *VARIANTS)
+    wanted = every if families is None else [families] if isinstance(families, str) else families
     named = wanted.items() if isinstance(wanted, Mapping) and families is not None else [(None, one) for one in wanted]
     found = [_contestant(name, one, seed, device, domain) for name, one in named]
     found += [Contestant(str(name), EXTERNAL, samples=records) for name, records in (samples or {}).items()]
@@ -102,10 +110,11 @@ def contestants(
 
 def _contestant(name: str | None, wanted: Any, seed: int, device: str, domain: Table) -> Contestant:
     if isinstance(wanted, str):
-        if wanted not in ESTIMATORS:
-            raise DataError(f"There is no family called {wanted!r}; there are {', '.join(ESTIMATORS)}.")
-        made = estimator_class(wanted)(random_state=seed, device=device, domain=copy.deepcopy(domain))
-        return Contestant(wanted if name is None else name, wanted, made)
+        family, settings = VARIANTS.get(wanted, (wanted, {}))
+        if family not in ESTIMATORS:
+            raise DataError(f"There is no family called {wanted!r}; there are {', '.join((*ESTIMATORS, *VARIANTS))}.")
+        made = estimator_class(family)(random_state=seed, device=device, domain=copy.deepcopy(domain), **settings)
+        return Contestant(wanted if name is None else name, family, made)
     if isinstance(wanted, Generative):
         made = clone(wanted)
         if made.random_state is None:

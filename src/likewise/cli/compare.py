@@ -34,7 +34,8 @@ def compare(
         ),
     ] = None,
     families: Annotated[
-        str | None, typer.Option(metavar="A,B,C", help="Families that `likewise families` lists. [default: all]")
+        str | None,
+        typer.Option(metavar="A,B,C", help="Families that `likewise families` lists, or hidden_tree. [default: all]"),
     ] = None,
     time: Annotated[
         str | None,

@@ -75,8 +75,8 @@ class BayesianNetworkFamily(Family):
         How many moves hill climbing goes on beyond a local optimum; how often it starts anew from a disturbed graph.
     values : "bins" or "linear_gaussian"
     states, components : int or None
-        Of structure="hidden_tree": hidden states behind each column, and trees in the mixture; None for the default,
-        and for as many trees as held-out rows gain from.
+        Of structure="hidden_tree": hidden states behind each column, and trees at most, each for its part of the rows;
+        None for as many states as there are rows and seconds for, and for several mixtures of such trees.
     max_memory : int
         Bytes that one table of exact inference may take.
     max_states : int
