@@ -28,7 +28,7 @@ PARTS = 8
 STATES = (8, 16, 32, 64, 128, 256)
 """Numbers of hidden states: the largest that leaves `ROWS_A_STATE` rows for each in a part of the usual size."""
 
-ROWS_A_STATE = 20
+ROWS_A_STATE = 30
 
 MAX_MIXTURES = 4
 GAIN = 0.003
