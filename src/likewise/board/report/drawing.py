@@ -19,7 +19,7 @@ from matplotlib.path import Path
 INK, QUIET, RULE, REAL, PAGE = "#000001", "#000002", "#000003", "#000004", "#000005"
 """Colours that stand for custom properties of the style sheet, so that one drawing suits light and dark."""
 
-COLOURS = 7
+COLOURS = 8
 """How many models have a colour of their own; further ones begin again."""
 
 TURN = 8
