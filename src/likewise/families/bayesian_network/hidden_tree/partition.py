@@ -6,19 +6,19 @@ single tree can say. Plain trees over few groups of states find them in seconds 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
 from likewise.families.bayesian_network.discrete.growth import column
 from likewise.families.bayesian_network.discrete.nodes import Nodes
-from likewise.families.bayesian_network.structure.chow_liu import spanning_tree
+from likewise.families.bayesian_network.structure.chow_liu import most_telling_tree
 from likewise.families.bayesian_network.structure.scores import pair_information
 
 SMOOTHING = 5.0
@@ -39,24 +39,26 @@ class Groups:
     ----------
     of : list of int64 (states,)
         The group of each state of a column.
-    starts : int64 (columns + 1,)
-        Where the groups of each column begin among those of all.
+    sizes : list of int
+        How many groups each column has.
+    starts : list of int
+        Where they begin among those of all columns, and at last how many these are.
     """
 
     def __init__(self, nodes: Nodes, rows: Tensor) -> None:
         self.of: list[Tensor] = []
-        sizes = []
+        self.sizes: list[int] = []
         for i, size in enumerate(nodes.sizes):
             own = nodes.of(i)
             states: Any = rows[:, i].numpy()
             part = column(states, size, 0 if own is None else own.size, GRAPH_GROUPS, GRAPH_GROUPS)
             self.of.append(torch.from_numpy(part.group_of))
-            sizes.append(part.groups)
-        self.starts = np.cumsum([0, *sizes])
+            self.sizes.append(part.groups)
+        self.starts = [0, *itertools.accumulate(self.sizes)]
 
     def __call__(self, rows: Tensor) -> Tensor:
         """The groups (rows, columns) of states, by their places among those of all columns."""
-        return torch.stack([of[rows[:, i]] + int(self.starts[i]) for i, of in enumerate(self.of)], 1)
+        return torch.stack([of[rows[:, i]] + self.starts[i] for i, of in enumerate(self.of)], 1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class PlainTree:
     parents : list of int
         The column above each, -1 at the root.
     log_tables : list of (groups of the column above, groups)
-        A table of one row at the root.
+        Log-probabilities; a table of one row at the root.
+    log_weight : float
+        Of the tree in the mixture.
     """
 
     parents: list[int]
@@ -99,7 +103,7 @@ class Partition:
     def __init__(self, groups: Groups, rows: Tensor, at: Tensor) -> None:
         self.groups = groups
         found = groups(rows)
-        shown = torch.zeros(len(found), int(groups.starts[-1])).scatter_(1, found, 1.0)
+        shown = torch.zeros(len(found), groups.starts[-1]).scatter_(1, found, 1.0)
         shares = torch.nn.functional.one_hot(at).float()
         last = -torch.inf
         for _ in range(ROUNDS):
@@ -114,19 +118,15 @@ class Partition:
 
     def _tree(self, shown: Tensor, shares: Tensor) -> PlainTree:
         """The tree of largest likelihood of rows that belong to it by these shares."""
-        starts = self.groups.starts.tolist()
         active = shares > LEAST
         told, weights = shown[active], shares[active]
-        pairs = (told * weights[:, None]).T @ told
-        information = pair_information(pairs.double().numpy(), np.diff(self.groups.starts).tolist())
-        np.fill_diagonal(information, 0.0)
-        above = spanning_tree(information, int(information.sum(1).argmax()))
+        pairs, size = (told * weights[:, None]).T @ told, float(weights.sum())
+        above = most_telling_tree(pair_information(pairs.double().numpy(), self.groups.sizes, size))
         parents = [part[0] if part else -1 for part in above]
-        return PlainTree(parents, _log_tables(pairs, parents, starts), math.log(float(weights.sum()) / len(shares)))
+        return PlainTree(parents, _log_tables(pairs, parents, self.groups.starts), math.log(size / len(shares)))
 
     def _logs(self, groups: Tensor) -> Tensor:
-        starts = self.groups.starts.tolist()
-        return torch.stack([tree.log_prob(groups, starts) for tree in self.trees], 1)
+        return torch.stack([tree.log_prob(groups, self.groups.starts) for tree in self.trees], 1)
 
     def shares(self, rows: Tensor) -> Tensor:
         """How probable each tree is for each row of states (rows, trees)."""
@@ -134,6 +134,7 @@ class Partition:
 
 
 def _log_tables(pairs: Tensor, parents: Sequence[int], starts: Sequence[int]) -> list[Tensor]:
+    """The tables of a tree from the weights of pairs of groups."""
     tables = []
     alone = pairs.diagonal()
     for i, above in enumerate(parents):

@@ -22,10 +22,19 @@ def chow_liu(counts: Counts, constraints: Constraints | None = None) -> list[lis
         Where a column has two required parents.
     """
     information = mutual_information(counts)
-    np.fill_diagonal(information, 0.0)
     if constraints is None or constraints.free:
-        return spanning_tree(information, int(information.sum(1).argmax()))
+        return most_telling_tree(information)
+    np.fill_diagonal(information, 0.0)
     return _branching(information, constraints)
+
+
+def most_telling_tree(information: Floats) -> list[list[int]]:
+    """The parents of each column in the tree of largest mutual information, from that of all pairs.
+
+    The diagonal is not looked at. The root is the column that tells most about all others.
+    """
+    others = information * (1.0 - np.eye(len(information)))
+    return spanning_tree(others, int(others.sum(1).argmax()))
 
 
 def spanning_tree(weights: Floats, root: int) -> list[list[int]]:

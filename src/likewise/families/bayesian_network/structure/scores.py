@@ -220,13 +220,18 @@ class FamilyScores:
 
 def mutual_information(counts: Counts) -> Floats:
     """Empirical mutual information of all pairs of columns in nats (columns, columns); entropies on the diagonal."""
-    return pair_information(counts.pairs.astype(np.float64), counts.sizes)
+    return pair_information(counts.pairs.astype(np.float64), counts.sizes, counts.rows)
 
 
-def pair_information(pairs: Floats, sizes: list[int]) -> Floats:
-    """`mutual_information` from how often pairs of states occur (states of all columns, states of all columns)."""
+def pair_information(pairs: Floats, sizes: list[int], rows: float) -> Floats:
+    """`mutual_information` from how often, or with what weight, pairs of states occur in so many rows.
+
+    Parameters
+    ----------
+    pairs : (states of all columns, states of all columns)
+    """
     first = np.cumsum([0, *sizes])
-    rows = max(float(np.diag(pairs)[: first[1]].sum()), 1.0)
+    rows = max(rows, 1)
     terms = pairs * np.log(np.where(pairs > 0, pairs, 1.0))
     by_pair = np.add.reduceat(np.add.reduceat(terms, first[:-1], axis=0), first[:-1], axis=1)
     own = np.diag(by_pair)
