@@ -34,14 +34,8 @@ MAX_MIXTURES = 4
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
 
-PACE = 2e10
-"""Products a second that a pass through the rows does, about."""
-
-PRODUCTS = 3
-"""Products of every number of a matrix of steps in a pass, for each row."""
-
-USUAL = 10
-"""Passes of a tree, about: there are no more states than the seconds suffice for so many."""
+USUAL = 20
+"""Passes through the rows that a mixture takes the time of, about: no more states than the seconds suffice for."""
 
 MAX_BINS = 128
 
@@ -96,18 +90,19 @@ def fit(
         network.count(train)
         return network
 
-    deadline = None if options.seconds is None else start + options.seconds
+    deadline = math.inf if options.seconds is None else start + options.seconds
     learner = Learner(blank(1), train, held_out, generator, deadline)
     parts = options.components or max(1, min(PARTS, len(train) // (2 * STATES[0] * ROWS_A_STATE)))
-    states = options.states or _states(len(train), parts, len(event), options.seconds)
+    states = options.states or learner.states(parts)
     mixtures = [learner.mixture(parts, states)]
     tried = [mixtures[0].facts(learner.values)]
     while options.components is None and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
         another = learner.mixture(parts, states, resampled=True)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
-        if gain > 0:
-            mixtures.append(another)
+        if not gain > 0:  # nor where there are no held-out rows to tell
+            break
+        mixtures.append(another)
         if gain < GAIN:
             break
     network = blank(states)
@@ -166,15 +161,6 @@ class Mixture:
         }
 
 
-def _states(rows: int, parts: int, columns: int, seconds: float | None) -> int:
-    """How many hidden states every column has."""
-    possible = [states for states in STATES if states * ROWS_A_STATE * parts <= rows]
-    if seconds is not None:
-        most = seconds * PACE / (USUAL * PRODUCTS * rows * columns)
-        possible = [states for states in possible if states**2 <= most]
-    return max(possible, default=STATES[0])
-
-
 def score(mixtures: Sequence[Mixture]) -> float:
     """The mean log-probability of the states of held-out rows, all mixtures weighing the same."""
     return float((torch.stack([mixture.scores for mixture in mixtures]).logsumexp(0) - math.log(len(mixtures))).mean())
@@ -193,7 +179,7 @@ class Learner:
         train: Batch,
         held_out: Batch,
         generator: torch.Generator,
-        deadline: float | None,
+        deadline: float,
     ) -> None:
         self.network, self.generator, self.deadline = network, generator, deadline
         self.rows, self.held_out = network.nodes.states(train), network.nodes.states(held_out)
@@ -210,7 +196,31 @@ class Learner:
 
     def time_left(self, needed: float) -> bool:
         """Whether so many seconds are left."""
-        return self.deadline is None or time.monotonic() + needed < self.deadline
+        return time.monotonic() + needed < self.deadline
+
+    def states(self, parts: int) -> int:
+        """Hidden states of a column: as many as the rows of each of so many parts, and the seconds, suffice for."""
+        most = STATES[0]
+        for states in STATES[1:]:
+            if states * ROWS_A_STATE * parts > len(self.rows):
+                break
+            if self.deadline < math.inf and not self.time_left(USUAL * self.seconds_of_a_pass(states)):
+                break
+            most = states
+        return most
+
+    def seconds_of_a_pass(self, states: int) -> float:
+        """What a pass through all rows takes about: the faster of two minibatches is timed."""
+        columns, index = len(self.network.event), self.index[:MINIBATCH]
+        shape = Shape((-1, *[0] * (columns - 1)))
+        sizes = ((states,), (columns, states, states), (sum(self.network.sizes), states))
+        tables = Tables(*(torch.full(size, 1 / states) for size in sizes))
+        taken = []
+        for _ in range(2):
+            start = time.monotonic()
+            expected(shape, tables, index)
+            taken.append(time.monotonic() - start)
+        return min(taken) * len(self.rows) / len(index)
 
     def mixture(self, count: int, states: int, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
@@ -228,29 +238,36 @@ class Learner:
         first = clusters(torch.cat([column[some] for column in self.columns], 1), count, generator)
         partition = Partition(self.groups, self.rows[some], first)
         at, held = partition.shares(self.rows).argmax(1), partition.shares(self.held_out)
-        trees = []
+        trees: list[Learned] = []
+        left = len(at)
         for t, plain in enumerate(partition.trees):
             rows = (at == t).nonzero()[:, 0]
             if not len(rows):
                 continue
+            now = time.monotonic()
+            until = now + (self.deadline - now) * len(rows) / left
+            left -= len(rows)
             tests = (held.argmax(1) == t).nonzero()[:, 0]
             if len(tests) < FEWEST_TESTS:
                 tests = held[:, t].topk(min(FEWEST_TESTS, len(held))).indices
-            trees.append(self.tree(plain.parents, states, rows, tests))
+            trees.append(self.tree(plain.parents, states, rows, tests, until))
         trees.sort(key=lambda tree: -tree.weight)
         return Mixture(trees, time.monotonic() - start)
 
-    def tree(self, parents: list[int], states: int, rows: Tensor, tests: Tensor) -> Learned:
-        """The tree over these edges that scores `tests` best, out of those met while it learns from `rows`."""
+    def tree(self, parents: list[int], states: int, rows: Tensor, tests: Tensor, until: float = math.inf) -> Learned:
+        """The tree over these edges that scores `tests` best, out of those met while it learns from `rows`.
+
+        Passes start until that time; there is one at least.
+        """
         shape, size = Shape(tuple(parents)), len(rows)
         index = self.index[rows]
         asked = self.tests[tests[torch.randperm(len(tests), generator=self.generator)[:MAX_SMOOTHING_ROWS]]]
         counts = self.started(shape, states, rows)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
-        best, score = (counts, strengths), self.score(shape, tables, tests)
+        best, best_score = (counts, strengths), self.score(shape, tables, tests)
         passes = since = steps = 0
-        while passes < MAX_PASSES and since < PATIENCE and (not passes or self.time_left(0.0)):
+        while passes < MAX_PASSES and since < PATIENCE and not (passes and time.monotonic() >= until):
             passes += 1
             for part in self._parts(size):
                 found = expected(shape, tables, index[part])[1]
@@ -264,8 +281,8 @@ class Learner:
             tables = self.marginals.tables(counts, strengths)
             now = self.score(shape, tables, tests)
             since += 1
-            if now > score:
-                best, score, since = (counts, strengths), now, 0
+            if now > best_score:
+                best, best_score, since = (counts, strengths), now, 0
         tables = self.marginals.tables(*best)
         return Learned(parents, *best, size / len(self.index), self.scores(shape, tables), passes)
 
