@@ -213,6 +213,17 @@ def test_the_strongest_dependencies_are_told_in_words():
     page = templates().get_template("networks.html").render(networks=[section])
     assert "Bootstrap samples</th>" in page
     assert "in 20 of 20 bootstrap samples." in page
+    assert "the graph was searched for again" in page
+    # Where another search was done again than found the graph, it is named.
+    section = graph_section(Network(replace(sure, greedy="ges")), "model", 0)
+    assert (
+        section.dependencies[0]
+        == "wet grass depends most on sprinkler: 0.42 bits, in 0 of 20 graphs of a greedy search."
+    )
+    page = templates().get_template("networks.html").render(networks=[section])
+    assert "Greedy search</th>" in page
+    assert 'structure="ges"' in page
+    assert "ootstrap" not in page
     weak = replace(SPRINKLER, strengths=(0.001,) * 4)
     words = graph_section(Network(weak), "model", 0).words
     assert words == "4 nodes and 4 edges. The strongest is rain → wet grass: 0.001 bits."

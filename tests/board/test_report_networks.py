@@ -130,6 +130,7 @@ def test_edges_of_a_searched_graph_say_how_often_they_are_found(monkeypatch):
         assert found == told.get(joined, (0.0, 0.0))
     assert {frozenset(joined) for joined in drawing.edges} >= {frozenset((0, 1))}
     assert asked == [(400, drawing.resamples)]
+    assert drawing.greedy == ""
     assert network_of(model).drawing.found is None
     given = lw.BayesianNetwork(structure=[("a", "b")], random_state=0).fit(frame)
     assert network_of(given, source).drawing.found is None
@@ -137,6 +138,16 @@ def test_edges_of_a_searched_graph_say_how_often_they_are_found(monkeypatch):
     if not hasattr(model, "edge_confidence"):
         assert network_of(model, source).drawing.found is None
     assert len(asked) == 1
+
+
+def test_the_search_in_place_of_trees_over_an_order_is_named():
+    rng = np.random.default_rng(0)
+    a = rng.choice(["x", "y"], 300)
+    frame = pd.DataFrame({"a": a, "b": np.where(rng.random(300) < 0.9, a, "z"), "c": rng.choice(["u", "v"], 300)})
+    model = lw.BayesianNetwork(structure="ordered", random_state=0).fit(frame)
+    drawing = network_of(model, model.domain_.read(frame)).drawing
+    assert drawing.greedy == "ges"
+    assert dict(zip(map(frozenset, drawing.edges), drawing.found, strict=True))[frozenset((0, 1))][0] == 1.0
 
 
 @pytest.fixture(scope="module")

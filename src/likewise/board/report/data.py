@@ -143,6 +143,8 @@ class NetworkDrawing:
         it went this way. None where no samples were drawn.
     resamples : int
         How many bootstrap samples.
+    greedy : str
+        The greedy search that was done in them where no search has found the graph; otherwise it was the graph's own.
     """
 
     names: tuple[str, ...]
@@ -153,6 +155,7 @@ class NetworkDrawing:
     directed: bool = True
     found: tuple[tuple[float, float], ...] | None = None
     resamples: int = 0
+    greedy: str = ""
 
 
 @dataclass(frozen=True)

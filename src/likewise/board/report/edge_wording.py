@@ -65,7 +65,8 @@ def _found(network: NetworkDrawing, e: int) -> str:
         return ""
     share, way = network.found[e]
     count = round(share * network.resamples)
-    words = f", in {count} of {network.resamples} bootstrap samples"
+    counted = "graphs of a greedy search" if network.greedy else "bootstrap samples"
+    words = f", in {count} of {network.resamples} {counted}"
     return words + (f" ({percent(way)} of them this way round)" if count and way < SURE else "")
 
 
