@@ -165,7 +165,7 @@ def hidden_of(model: BayesianNetwork) -> HiddenStates | None:
         facts = rows[(rows["bits"] >= TELLING) | (rows["bits"] == rows["bits"].max())][:FACTS]
         words = tuple(_fact(*row) for row in zip(*(facts[part] for part in _FACT), strict=True))
         told.append(HiddenState(float(rows["probability"].iloc[0]), words))
-    return HiddenStates(hidden_states.behind(model), family.hidden, family.trees, tuple(told))
+    return HiddenStates(hidden_states.behind(model), family.hidden, family.trees, family.weights[0], tuple(told))
 
 
 _FACT = ("column", "typical", "share", "low", "high")

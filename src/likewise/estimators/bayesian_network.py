@@ -349,7 +349,7 @@ class BayesianNetwork(AnsweringMixin, Generative):
 
     @property
     def edges_(self) -> list[tuple[str, str]]:
-        """The edges (parent, child) of the learned graph."""
+        """The edges (parent, child) of the learned graph, of structure="hidden_tree" those of the first tree."""
         check_is_fitted(self, "family_")
         assert isinstance(self.family_, BayesianNetworkFamily)
         names = questions.columns(self)
@@ -357,11 +357,19 @@ class BayesianNetwork(AnsweringMixin, Generative):
 
     # --------------------------------------------------------------------------------------------------- hidden states
 
+    @property
+    def tree_weights_(self) -> list[float]:
+        """The share of the records that each tree of structure="hidden_tree" stands for; empty for other structures."""
+        check_is_fitted(self, "family_")
+        assert isinstance(self.family_, BayesianNetworkFamily)
+        return self.family_.weights
+
     def hidden_states(self, column: str | None = None, *, top: int | None = 8, tree: int = 0) -> DataFrame:
         """What the hidden states behind a column stand for, exactly: the records that are in each of them.
 
         Only for structure="hidden_tree". A state says most of columns near its own in the tree (see `edges_`), and
-        little of those far away.
+        little of those far away. A tree of several stands for a part of the records alone (see `tree_weights_`), and
+        so do its states: what is told is told of that part.
 
         Parameters
         ----------
@@ -376,10 +384,10 @@ class BayesianNetwork(AnsweringMixin, Generative):
         -------
         DataFrame
             A row for each `state` and `column`; of a state the columns that it says most about come first.
-            `probability` is the share of records in the state. Of categories `typical` is the most probable one, None
-            being *missing*, and `share` how probable it is; of numbers `typical` is the median of those that are not
-            missing, and four fifths of them lie from `low` to `high`, in the user's units. `bits` says how far the
-            column's distribution in the state is from that of all records (Kullback and Leibler 1951).
+            `probability` is the share of the tree's records in the state. Of categories `typical` is the most probable
+            one, None being *missing*, and `share` how probable it is; of numbers `typical` is the median of those that
+            are not missing, and four fifths of them lie from `low` to `high`, in the user's units. `bits` says how far
+            the column's distribution in the state is from that of all the tree's records (Kullback and Leibler 1951).
 
         Raises
         ------

@@ -160,7 +160,7 @@ class NetworkDrawing:
 
 @dataclass(frozen=True)
 class HiddenState:
-    """A hidden state: the share of records in it, and what they are like.
+    """A hidden state: the share of the tree's records in it, and what they are like.
 
     `facts` are (column, typical value, what is to be said beside it), those that set these records apart most first.
     """
@@ -178,6 +178,8 @@ class HiddenStates:
     column : str
     states, trees : int
         Hidden states behind every column, and trees in the mixture.
+    share : float
+        Of the records, those that the drawn tree stands for.
     told : tuple of HiddenState
         The most probable first.
     """
@@ -185,6 +187,7 @@ class HiddenStates:
     column: str
     states: int
     trees: int
+    share: float
     told: tuple[HiddenState, ...]
 
 

@@ -75,9 +75,12 @@ def size(network: NetworkDrawing, hidden: HiddenStates | None) -> str:
     nodes, edges = len(network.names), len(network.edges)
     if hidden is None:
         return f"{nodes} {_plural('node', nodes)} and {edges or 'no'} {_plural('edge', edges)}."
-    which = "one tree" if hidden.trees == 1 else f"a mixture of {hidden.trees} trees, of which the first is drawn"
     behind = f"{hidden.states} hidden {_plural('state', hidden.states)}"
-    return f"{nodes} {_plural('column', nodes)} with {behind} behind each, in {which}."
+    words = f"{nodes} {_plural('column', nodes)} with {behind} behind each"
+    if hidden.trees == 1:
+        return f"{words}, in one tree."
+    first = f"The first is drawn, which stands for {percent(hidden.share)} of the records."
+    return f"{words}, in a mixture of {hidden.trees} trees. {first}"
 
 
 def _plural(word: str, count: int) -> str:

@@ -363,6 +363,12 @@ class BayesianNetworkFamily(Family):
         return len(network.trees) if isinstance(network, HiddenTreeNetwork) else 0
 
     @property
+    def weights(self) -> list[float]:
+        """The share of the records that each tree of hidden states stands for; empty where the network is none."""
+        network = self._fitted()
+        return network.weights.tolist() if isinstance(network, HiddenTreeNetwork) else []
+
+    @property
     def hidden(self) -> int:
         """How many hidden states there are behind every column; 0 where the network has no hidden states."""
         network = self._fitted()
