@@ -153,7 +153,7 @@ def test_many_states_are_summed_up():
 def test_names_cannot_break_the_page():
     hostile = '<script>alert("&")</script>'
     network = replace(SPRINKLER, names=(hostile, "b", "c", "d"), states=((hostile, "x"), *SPRINKLER.states[1:]))
-    hidden = HiddenStates(hostile, 2, 1, (HiddenState(0.5, ((hostile, hostile, hostile),)),))
+    hidden = HiddenStates(hostile, 2, 1, 1.0, (HiddenState(0.5, ((hostile, hostile, hostile),)),))
     section = graph_section(Network(network, hidden=hidden), hostile, 0)
     page = templates().get_template("networks.html").render(networks=[section])
     assert "<script" not in page
@@ -213,6 +213,17 @@ def test_the_strongest_dependencies_are_told_in_words():
     page = templates().get_template("networks.html").render(networks=[section])
     assert "Bootstrap samples</th>" in page
     assert "in 20 of 20 bootstrap samples." in page
+    assert "the graph was searched for again" in page
+    # Where another search was done again than found the graph, it is named.
+    section = graph_section(Network(replace(sure, greedy="ges")), "model", 0)
+    assert (
+        section.dependencies[0]
+        == "wet grass depends most on sprinkler: 0.42 bits, in 0 of 20 graphs of a greedy search."
+    )
+    page = templates().get_template("networks.html").render(networks=[section])
+    assert "Greedy search</th>" in page
+    assert 'structure="ges"' in page
+    assert "ootstrap" not in page
     weak = replace(SPRINKLER, strengths=(0.001,) * 4)
     words = graph_section(Network(weak), "model", 0).words
     assert words == "4 nodes and 4 edges. The strongest is rain → wet grass: 0.001 bits."
@@ -234,16 +245,21 @@ def test_links_between_hidden_states_have_no_direction():
 def test_hidden_states_are_told_in_a_table():
     network = replace(SPRINKLER, edges=((0, 1), (0, 2), (1, 3)), strengths=(0.1, 0.2, 0.3), directed=False)
     state = HiddenState(0.25, (("rain", "yes", "90%"), ("amount", "12", "10 to 14")))
-    hidden = HiddenStates("cloudy", 16, 3, (state, replace(state, share=0.125)))
+    hidden = HiddenStates("cloudy", 16, 3, 0.45, (state, replace(state, share=0.125)))
     section = graph_section(Network(network, hidden=hidden), "model", 0)
     assert section.words == (
-        "4 columns with 16 hidden states behind each, in a mixture of 3 trees, of which the first is drawn."
+        "4 columns with 16 hidden states behind each, in a mixture of 3 trees. The first is drawn, which stands for "
+        "45% of the records."
     )
     page = templates().get_template("networks.html").render(networks=[section])
     assert "has no direction" in page
     assert "An arrow" not in page
     assert "behind cloudy stand for" in page
     assert page.count('class="fact"') == 4
+    assert "in the first of 3 trees, which stands for 45% of the records" in page
+    alone = graph_section(Network(network, hidden=replace(hidden, trees=1, share=1.0)), "model", 0)
+    assert alone.words == "4 columns with 16 hidden states behind each, in one tree."
+    assert " of the records" not in templates().get_template("networks.html").render(networks=[alone])
     assert "amount <b>12</b>" in page
     # Where the tree is too large to be drawn, its states are told all the same.
     undrawn = graph_section(Network(reason="too many", hidden=hidden), "model", 0)

@@ -12,7 +12,9 @@ import pytest
 import likewise as lw
 from likewise.board.dossier import dossier
 from likewise.board.networks import NODES, drawn_states, evenly, network_of
+from likewise.board.report.cells import percent
 from likewise.board.report.data import Network
+from likewise.board.report.graph import graph_section
 from likewise.board.report.page import render
 from likewise.errors import NotSupported
 from likewise.estimators.generative import Generative
@@ -130,6 +132,7 @@ def test_edges_of_a_searched_graph_say_how_often_they_are_found(monkeypatch):
         assert found == told.get(joined, (0.0, 0.0))
     assert {frozenset(joined) for joined in drawing.edges} >= {frozenset((0, 1))}
     assert asked == [(400, drawing.resamples)]
+    assert drawing.greedy == ""
     assert network_of(model).drawing.found is None
     given = lw.BayesianNetwork(structure=[("a", "b")], random_state=0).fit(frame)
     assert network_of(given, source).drawing.found is None
@@ -137,6 +140,16 @@ def test_edges_of_a_searched_graph_say_how_often_they_are_found(monkeypatch):
     if not hasattr(model, "edge_confidence"):
         assert network_of(model, source).drawing.found is None
     assert len(asked) == 1
+
+
+def test_the_search_in_place_of_trees_over_an_order_is_named():
+    rng = np.random.default_rng(0)
+    a = rng.choice(["x", "y"], 300)
+    frame = pd.DataFrame({"a": a, "b": np.where(rng.random(300) < 0.9, a, "z"), "c": rng.choice(["u", "v"], 300)})
+    model = lw.BayesianNetwork(structure="ordered", random_state=0).fit(frame)
+    drawing = network_of(model, model.domain_.read(frame)).drawing
+    assert drawing.greedy == "ges"
+    assert dict(zip(map(frozenset, drawing.edges), drawing.found, strict=True))[frozenset((0, 1))][0] == 1.0
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +190,27 @@ def test_hidden_states_are_told_by_what_sets_their_records_apart(hidden_tree):
         assert float(facts["size"][0]) == pytest.approx(size, abs=1)
         ends = [float(end) for end in facts["size"][1].split(" to ")]
         assert ends == pytest.approx([size - 2.6, size + 2.6], abs=1)
+
+
+def test_one_tree_of_a_mixture_says_for_which_share_of_the_records_it_stands():
+    """In records of one kind the columns depend on each other in other pairs than in those of the other kind."""
+    rng = np.random.default_rng(2)
+    one, (x, y) = rng.random(300) < 0.7, rng.integers(0, 2, (2, 300))
+
+    def written(states):
+        return np.where(one, np.array(["t", "u"])[states], np.array(["v", "w"])[states])
+
+    first, second = np.where(one, x, y), np.where(one, y, x)
+    frame = pd.DataFrame({"a": written(x), "b": written(first), "c": written(second), "d": written(y)})
+    model = lw.BayesianNetwork(structure="hidden_tree", states=2, components=2, random_state=1).fit(frame)
+    found = network_of(model)
+    assert found.hidden.trees == len(model.tree_weights_) == 2
+    assert sum(model.tree_weights_) == pytest.approx(1)
+    assert found.hidden.share == model.tree_weights_[0] == pytest.approx(one.mean(), abs=0.05)
+    section = graph_section(found, "model", 0)
+    assert f"The first is drawn, which stands for {percent(found.hidden.share)} of the records." in section.words
+    assert sum(state.share for state in found.hidden.told) == pytest.approx(1)
+    assert lw.BayesianNetwork(structure=[]).fit(frame).tree_weights_ == []
 
 
 # -------------------------------------------------------------------------------------------------------------- states

@@ -59,11 +59,14 @@ Place = tuple[float, float]
 def network_of(model: Any, training: Source | None = None, seed: int = 0) -> Network | None:
     """The drawing of a model's graph, or why there is none; None where the model is no Bayesian network.
 
-    With training records, how sure edges of a graph are that was searched for.
+    With training records, how often the search that found the graph finds each edge in records drawn anew. A graph of
+    structure="ordered" is not searched for but grown in trees, which takes too long to be repeated: there it is the
+    search that finds the order of the columns.
     """
     if not isinstance(model, BayesianNetwork):
         return None
-    hidden = hidden_of(model)
+    family, hidden = model.family_, hidden_of(model)
+    assert isinstance(family, BayesianNetworkFamily)
     # In a tree of hidden states every column hangs somewhere, constants as well.
     used = {name for edge in model.edges_ for name in (edge if hidden is None else edge[:1])}
     names = [name for name in questions.columns(model) if name != CONSTANTS or name in used]
@@ -93,6 +96,7 @@ def network_of(model: Any, training: Source | None = None, seed: int = 0) -> Net
         hidden is None,
         found,
         0 if found is None else RESAMPLES,
+        "" if found is None or family.structure == family.search else family.search,
     )
     return Network(drawing, hidden=hidden)
 
@@ -120,8 +124,9 @@ def found_again(
     None where the graph was given by hand, where it is too large to be searched for again and again, and where models
     cannot tell.
     """
-    confidence = getattr(model, "edge_confidence", None)
-    if confidence is None or not isinstance(model.structure, str) or not edges or len(names) > SEARCHED:
+    confidence, family = getattr(model, "edge_confidence", None), model.family_
+    assert isinstance(family, BayesianNetworkFamily)
+    if confidence is None or family.structure == "edges" or not edges or len(names) > SEARCHED:
         return None
     records, seed = some(training, RECORDS, seed), seed_for(seed, "bootstrap")
     try:
@@ -160,7 +165,7 @@ def hidden_of(model: BayesianNetwork) -> HiddenStates | None:
         facts = rows[(rows["bits"] >= TELLING) | (rows["bits"] == rows["bits"].max())][:FACTS]
         words = tuple(_fact(*row) for row in zip(*(facts[part] for part in _FACT), strict=True))
         told.append(HiddenState(float(rows["probability"].iloc[0]), words))
-    return HiddenStates(hidden_states.behind(model), family.hidden, family.trees, tuple(told))
+    return HiddenStates(hidden_states.behind(model), family.hidden, family.trees, family.weights[0], tuple(told))
 
 
 _FACT = ("column", "typical", "share", "low", "high")

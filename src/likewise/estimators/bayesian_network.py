@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, cast, get_args
 
 import torch
 from pandas import DataFrame
@@ -19,7 +19,8 @@ from likewise.estimators.generative import Generative
 from likewise.estimators.randomness import seed_from
 from likewise.exchange import read_network, write_network
 from likewise.families.bayesian_network.discrete.estimation import Prior, PriorName
-from likewise.families.bayesian_network.family import BayesianNetworkFamily, Structure
+from likewise.families.bayesian_network.family import BayesianNetworkFamily
+from likewise.families.bayesian_network.structure.search import SearchName
 from likewise.families.family import Question
 from likewise.families.settings import POSITIVE_WHOLE, check, one_of
 
@@ -228,8 +229,8 @@ class BayesianNetwork(AnsweringMixin, Generative):
     ) -> DataFrame:
         """How often each edge is found when the records are drawn anew (Friedman, Goldszmidt and Wyner 1999).
 
-        Every resample has as many records as X, drawn from it with replacement; they are seen in the bins of the fitted
-        model, and searched with its settings.
+        Every resample has as many records as X, drawn from it with replacement. They are searched with the settings of
+        the model, in the bins in which a fit would see all of X.
 
         Parameters
         ----------
@@ -237,8 +238,9 @@ class BayesianNetwork(AnsweringMixin, Generative):
             Usually those of the fit.
         resamples : int
         structure : "hill_climbing", "ges", "exact" or "chow_liu", optional
-            The search; None for the model's own where that is one of these, for "chow_liu", which finds the trees of
-            structure="hidden_tree", and for "ges" elsewhere.
+            The search; None for the one that found the model's graph, of structure="auto" the one that was chosen.
+            Where no search alone did, "chow_liu" for hidden states, and else "ges" ("hill_climbing" with
+            structure_score="k2"), which finds the order of the columns that structure="ordered" goes by.
         random_state : int, RandomState or None
 
         Returns
@@ -265,17 +267,14 @@ class BayesianNetwork(AnsweringMixin, Generative):
         """
         check_is_fitted(self, "family_")
         assert isinstance(self.family_, BayesianNetworkFamily)
-        searches = ("hill_climbing", "ges", "exact", "chow_liu")
-        if structure is None:
-            own = "chow_liu" if self.structure == "hidden_tree" else self.structure
-            structure = own if isinstance(own, str) and own in searches else "ges"
-        check(one_of(*searches), structure=structure)
+        structure = self.family_.search if structure is None else structure
+        check(one_of(*get_args(SearchName)), structure=structure)
         check(POSITIVE_WHOLE, resamples=resamples)
         source, labels = self._read(X, y)
         batch = self.domain_.encode(source, labels)
         with torch.inference_mode():
             seed = seed_from(random_state)
-            strength, direction = self.family_.edge_strengths(batch, cast(Structure, structure), resamples, seed)
+            strength, direction = self.family_.edge_strengths(batch, cast(SearchName, structure), resamples, seed)
         names = questions.columns(self)
         pairs = [(u, v) for u in range(len(names)) for v in range(len(names)) if strength[u][v] > 0]
         pairs.sort(key=lambda pair: (-strength[pair[0]][pair[1]], min(pair), max(pair), -direction[pair[0]][pair[1]]))
@@ -350,7 +349,7 @@ class BayesianNetwork(AnsweringMixin, Generative):
 
     @property
     def edges_(self) -> list[tuple[str, str]]:
-        """The edges (parent, child) of the learned graph."""
+        """The edges (parent, child) of the learned graph, of structure="hidden_tree" those of the first tree."""
         check_is_fitted(self, "family_")
         assert isinstance(self.family_, BayesianNetworkFamily)
         names = questions.columns(self)
@@ -358,11 +357,19 @@ class BayesianNetwork(AnsweringMixin, Generative):
 
     # --------------------------------------------------------------------------------------------------- hidden states
 
+    @property
+    def tree_weights_(self) -> list[float]:
+        """The share of the records that each tree of structure="hidden_tree" stands for; empty for other structures."""
+        check_is_fitted(self, "family_")
+        assert isinstance(self.family_, BayesianNetworkFamily)
+        return self.family_.weights
+
     def hidden_states(self, column: str | None = None, *, top: int | None = 8, tree: int = 0) -> DataFrame:
         """What the hidden states behind a column stand for, exactly: the records that are in each of them.
 
         Only for structure="hidden_tree". A state says most of columns near its own in the tree (see `edges_`), and
-        little of those far away.
+        little of those far away. A tree of several stands for a part of the records alone (see `tree_weights_`), and
+        so do its states: what is told is told of that part.
 
         Parameters
         ----------
@@ -377,10 +384,10 @@ class BayesianNetwork(AnsweringMixin, Generative):
         -------
         DataFrame
             A row for each `state` and `column`; of a state the columns that it says most about come first.
-            `probability` is the share of records in the state. Of categories `typical` is the most probable one, None
-            being *missing*, and `share` how probable it is; of numbers `typical` is the median of those that are not
-            missing, and four fifths of them lie from `low` to `high`, in the user's units. `bits` says how far the
-            column's distribution in the state is from that of all records (Kullback and Leibler 1951).
+            `probability` is the share of the tree's records in the state. Of categories `typical` is the most probable
+            one, None being *missing*, and `share` how probable it is; of numbers `typical` is the median of those that
+            are not missing, and four fifths of them lie from `low` to `high`, in the user's units. `bits` says how far
+            the column's distribution in the state is from that of all the tree's records (Kullback and Leibler 1951).
 
         Raises
         ------

@@ -143,6 +143,8 @@ class NetworkDrawing:
         it went this way. None where no samples were drawn.
     resamples : int
         How many bootstrap samples.
+    greedy : str
+        The greedy search that was done in them where no search has found the graph; otherwise it was the graph's own.
     """
 
     names: tuple[str, ...]
@@ -153,11 +155,12 @@ class NetworkDrawing:
     directed: bool = True
     found: tuple[tuple[float, float], ...] | None = None
     resamples: int = 0
+    greedy: str = ""
 
 
 @dataclass(frozen=True)
 class HiddenState:
-    """A hidden state: the share of records in it, and what they are like.
+    """A hidden state: the share of the tree's records in it, and what they are like.
 
     `facts` are (column, typical value, what is to be said beside it), those that set these records apart most first.
     """
@@ -175,6 +178,8 @@ class HiddenStates:
     column : str
     states, trees : int
         Hidden states behind every column, and trees in the mixture.
+    share : float
+        Of the records, those that the drawn tree stands for.
     told : tuple of HiddenState
         The most probable first.
     """
@@ -182,6 +187,7 @@ class HiddenStates:
     column: str
     states: int
     trees: int
+    share: float
     told: tuple[HiddenState, ...]
 
 

@@ -65,7 +65,8 @@ def _found(network: NetworkDrawing, e: int) -> str:
         return ""
     share, way = network.found[e]
     count = round(share * network.resamples)
-    words = f", in {count} of {network.resamples} bootstrap samples"
+    counted = "graphs of a greedy search" if network.greedy else "bootstrap samples"
+    words = f", in {count} of {network.resamples} {counted}"
     return words + (f" ({percent(way)} of them this way round)" if count and way < SURE else "")
 
 
@@ -74,9 +75,12 @@ def size(network: NetworkDrawing, hidden: HiddenStates | None) -> str:
     nodes, edges = len(network.names), len(network.edges)
     if hidden is None:
         return f"{nodes} {_plural('node', nodes)} and {edges or 'no'} {_plural('edge', edges)}."
-    which = "one tree" if hidden.trees == 1 else f"a mixture of {hidden.trees} trees, of which the first is drawn"
     behind = f"{hidden.states} hidden {_plural('state', hidden.states)}"
-    return f"{nodes} {_plural('column', nodes)} with {behind} behind each, in {which}."
+    words = f"{nodes} {_plural('column', nodes)} with {behind} behind each"
+    if hidden.trees == 1:
+        return f"{words}, in one tree."
+    first = f"The first is drawn, which stands for {percent(hidden.share)} of the records."
+    return f"{words}, in a mixture of {hidden.trees} trees. {first}"
 
 
 def _plural(word: str, count: int) -> str:

@@ -61,6 +61,8 @@ class Graph:
     legend : sequence of Stroke
     edges : sequence of (parent, child, bits, share of bootstrap samples)
         The strongest first; none where strengths are not known. The last is empty where no samples were drawn.
+    greedy : str
+        See `NetworkDrawing`.
     directed : bool
         Whether edges go from parents to children.
     dependencies : sequence of str
@@ -74,6 +76,7 @@ class Graph:
     drawing: Markup = field(default_factory=Markup)
     legend: Sequence[Stroke] = ()
     edges: Sequence[tuple[str, str, str, str]] = ()
+    greedy: str = ""
     directed: bool = True
     dependencies: Sequence[str] = ()
     hidden: HiddenStates | None = None
@@ -93,7 +96,8 @@ def graph_section(told: Network, model: str, index: int) -> Graph:
     drawing = graph(network, f"network-{index}", model, index)
     depend = dependencies(network)
     words = f"{size(network, hidden) if depend else finding(network, hidden)} {told.reason}".strip()
-    return Graph(model, index, words, drawing, _legend(network), edges, network.directed, depend, hidden)
+    legend, directed = _legend(network), network.directed
+    return Graph(model, index, words, drawing, legend, edges, network.greedy, directed, depend, hidden)
 
 
 def finding(network: NetworkDrawing, hidden: HiddenStates | None = None) -> str:

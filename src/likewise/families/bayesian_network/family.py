@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from likewise.families.bayesian_network.linear_gaussian.network import LinearGau
 from likewise.families.bayesian_network.structure.bootstrap import edge_strengths
 from likewise.families.bayesian_network.structure.constraints import constraints
 from likewise.families.bayesian_network.structure.hill_climbing import Climb
+from likewise.families.bayesian_network.structure.search import SearchName
 from likewise.families.family import Draws, Family, LogProb, Question
 from likewise.families.settings import POSITIVE, check, one_of, optional, whole
 
@@ -280,14 +281,14 @@ class BayesianNetworkFamily(Family):
         return fit_parameters(network, evidence_of(network.nodes, question), prior, max_iterations, tolerance)
 
     def edge_strengths(
-        self, records: Batch, structure: Structure, resamples: int, seed: int
+        self, records: Batch, search: SearchName, resamples: int, seed: int
     ) -> tuple[list[list[float]], list[list[float]]]:
-        """How often a search on resampled records joins two columns, and in which direction; see `bootstrap`."""
-        network, options = self._fitted(), replace(self._options(seed), structure=structure)
+        """How often a search in resampled records joins two columns, and in which direction; see `bootstrap`."""
+        network, options = self._fitted(), self._options(seed)
         if isinstance(network, LinearGaussianNetwork):
-            find = gaussian_learning.graph_finder(self.event, records, options)
+            find = gaussian_learning.graph_finder(self.event, records, replace(options, structure=search))
         else:
-            find = graph_finder(network.nodes, records, options)
+            find = graph_finder(network.nodes, records, options, search)
         strength, direction = edge_strengths(find, len(records), len(self.event), resamples, seed)
         return strength.tolist(), direction.tolist()
 
@@ -339,10 +340,33 @@ class BayesianNetworkFamily(Family):
         return [torch.from_numpy(part[:, : len(self.states(i))]) for i, part in zip(targets, found, strict=True)]
 
     @property
+    def structure(self) -> str:
+        """How the graph was found, of "auto" what predicted held-out records best; "edges" where it was given."""
+        own = self.settings["structure"]
+        if not isinstance(own, str):
+            return "edges"
+        return own if own != "auto" else str((self.settings["network"] or {}).get("structure", "edges"))
+
+    @property
+    def search(self) -> SearchName:
+        """The search by which the graph was found; where it was otherwise, the one that finds what comes next to it.
+
+        Trees for hidden states, a graph that gives the columns their order for "ordered".
+        """
+        found = "chow_liu" if self.structure == "hidden_tree" else self.structure
+        return cast(SearchName, found) if found in get_args(SearchName) else self._options(0).best
+
+    @property
     def trees(self) -> int:
         """How many trees of hidden states there are; 0 where the network is none."""
         network = self._fitted()
         return len(network.trees) if isinstance(network, HiddenTreeNetwork) else 0
+
+    @property
+    def weights(self) -> list[float]:
+        """The share of the records that each tree of hidden states stands for; empty where the network is none."""
+        network = self._fitted()
+        return network.weights.tolist() if isinstance(network, HiddenTreeNetwork) else []
 
     @property
     def hidden(self) -> int:

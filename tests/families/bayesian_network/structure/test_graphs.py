@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 import likewise as lw
+from likewise.families.bayesian_network.discrete.cutting import rows_of
+from likewise.families.bayesian_network.discrete.graphs import graph_finder, graphs
+from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
+from likewise.families.bayesian_network.discrete.options import Options
+from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.bayesian_network.structure.bootstrap import directions, edge_strengths
 from likewise.families.bayesian_network.structure.graph import topological_order
+from likewise.families.bayesian_network.structure.search import SearchName
 
 
 def random_dag(nodes: int, share: float, rng: np.random.Generator) -> networkx.DiGraph:
@@ -163,6 +169,40 @@ def test_a_strong_edge_is_always_found_and_an_absent_one_hardly_ever() -> None:
     assert found.loc[("b", "c"), "strength"] == 1.0
     weak = found[[("d" in pair) for pair in found.index]]
     assert (weak["strength"] < 0.3).all()
+
+
+@pytest.mark.parametrize("search", ["ges", "hill_climbing", "chow_liu"])
+def test_resamples_are_searched_as_the_records_are_in_a_fit(search: SearchName) -> None:
+    frame = lw.datasets.load("wine")
+    model = lw.BayesianNetwork(structure=[], random_state=0).fit(frame)
+    assert isinstance(model.family_, BayesianNetworkFamily)
+    assert isinstance(model.family_.network, DiscreteNetwork)
+    nodes, batch = model.family_.network.nodes, model.domain_.encode(model.domain_.read(frame))
+    ((_, parents),) = graphs(rows_of(nodes, batch, batch.rows(slice(0, 0))), Options(search))
+    found = graph_finder(nodes, batch, Options(search), search)(np.arange(len(frame)))
+    assert found.any()
+    assert np.array_equal(found, directions(parents, np.zeros(found.shape, dtype=bool)))
+
+
+def test_the_search_that_auto_chose_is_done_again() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.integers(0, 3, 400).astype(str)
+    model = lw.BayesianNetwork(conditionals="tables", random_state=0).fit({"a": a, "b": np.roll(a, 1)})
+    assert isinstance(model.family_, BayesianNetworkFamily)
+    assert model.family_.structure == model.training_record_["structure"] == "chow_liu"
+    assert model.family_.search == "chow_liu"
+    more = model.partial_fit({"a": a[:100], "b": a[:100]})
+    assert isinstance(more.family_, BayesianNetworkFamily)
+    assert more.family_.structure == "chow_liu"
+    for settings, structure, search in (
+        ({"structure": [("a", "b")]}, "edges", "ges"),
+        ({"structure": "ordered"}, "ordered", "ges"),
+        ({"structure": "ordered", "structure_score": "k2"}, "ordered", "hill_climbing"),
+        ({"structure": "exact"}, "exact", "exact"),
+    ):
+        family = lw.BayesianNetwork(random_state=0).set_params(**settings).fit({"a": a, "b": a}).family_
+        assert isinstance(family, BayesianNetworkFamily)
+        assert (family.structure, family.search) == (structure, search)
 
 
 def test_strengths_of_a_tree_of_hidden_states() -> None:

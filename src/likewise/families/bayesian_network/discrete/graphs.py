@@ -31,25 +31,18 @@ def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
     if not isinstance(structure, str):
         return [("edges", given(structure, len(rows.sizes)))]
     trees = options.conditionals == "trees"
-    best: SearchName = "hill_climbing" if options.score == "k2" else "ges"
-    tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", best)))
+    tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", options.best)))
     if structure != "auto":
-        tried = [best] if structure == "ordered" else [cast(SearchName, structure)]
-    states, sizes = group(rows, options)
+        tried = [options.best] if structure == "ordered" else [cast(SearchName, structure)]
+    plain = states, sizes = group(rows, options)
     count = len(sizes)
-    suited = states, sizes
-    if trees and any(rows.ordered) and structure != "chow_liu":
-        # All searches of "auto" share the bins that the best of them finds.
-        brief = searcher(options, count, tried[-1], brief=True)
-        bins = alternate(ranked(rows), brief, options.names)
-        suited = bins.states, bins.sizes
-    searched = {
-        name: searcher(options, count, name)(*((states, sizes) if name == "chow_liu" else suited)) for name in tried
-    }
+    # All searches of "auto" share the bins that the best of them finds.
+    seen = plain if tried == ["chow_liu"] else _suited(rows, options, tried[-1])
+    searched = {name: searcher(options, count, name)(*(plain if name == "chow_liu" else seen)) for name in tried}
     out: list[tuple[str, list[list[int]]]] = [] if structure == "ordered" else list(searched.items())
     if structure == "ordered" or (structure == "auto" and trees):
         information = mutual_information(Counts(states, sizes))
-        order = topological_order(searched[best])
+        order = topological_order(searched[options.best])
         out.append(("ordered", _earlier(order, information, options.constraints(count))))
     return out
 
@@ -76,19 +69,32 @@ def searcher(options: Options, columns: int, method: SearchName, brief: bool = F
     return search
 
 
-def graph_finder(nodes: Nodes, records: Batch, options: Options) -> Callable[[Integers], Bools]:
-    """What the search of `options` finds in some rows of the records, as `bootstrap` counts it."""
+def graph_finder(nodes: Nodes, records: Batch, options: Options, method: SearchName) -> Callable[[Integers], Bools]:
+    """What a search finds in some rows of the records, in the bins that suit all of them, as `bootstrap` counts it."""
     states = nodes.states(records).numpy()
     ordered = [0 if (own := nodes.of(i)) is None else own.size for i in range(len(nodes.sizes))]
     rows = Rows(states, states[:0], nodes.sizes, ordered, [nodes.unseen(i) for i in range(len(ordered))])
-    grouped, sizes = group(rows, options)
-    search = searcher(options, len(sizes), cast(SearchName, options.structure))
+    if method == "chow_liu":
+        grouped, sizes = group(rows, options)
+    else:
+        shared = options.structure in ("auto", "ordered")
+        grouped, sizes = _suited(rows, options, options.best if shared else method)
+    search = searcher(options, len(sizes), method)
     settled = options.constraints(len(sizes)).settled
 
     def find(chosen: Integers) -> Bools:
         return directions(search(grouped[chosen], sizes), settled)
 
     return find
+
+
+def _suited(rows: Rows, options: Options, method: SearchName) -> tuple[Integers, list[int]]:
+    """The states that a search sees, in bins that suit the graph it finds, and how many of them each column has."""
+    if options.conditionals != "trees" or not any(rows.ordered):
+        return group(rows, options)
+    brief = searcher(options, len(rows.sizes), method, brief=True)
+    bins = alternate(ranked(rows), brief, options.names)
+    return bins.states, bins.sizes
 
 
 def group(rows: Rows, options: Options) -> tuple[Integers, list[int]]:

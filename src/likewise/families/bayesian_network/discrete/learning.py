@@ -86,7 +86,7 @@ def fit(
     estimate(network, conditionals, options.smoothing)
     return (
         network,
-        {"grains": grains, "conditionals": conditionals},
+        {"structure": chosen, "grains": grains, "conditionals": conditionals},
         {
             "bins": {event.all[i].name: len(part) for i, part in enumerate(grains) if part is not None},
             "held_out": tried,

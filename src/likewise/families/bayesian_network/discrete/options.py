@@ -8,6 +8,7 @@ from likewise.families.bayesian_network.discrete.partitions import Integers
 from likewise.families.bayesian_network.structure.constraints import Constraints, constraints
 from likewise.families.bayesian_network.structure.hill_climbing import GREEDY, Climb
 from likewise.families.bayesian_network.structure.scores import ScoreName
+from likewise.families.bayesian_network.structure.search import SearchName
 
 MAX_PARENTS = {"trees": 8, "tables": 4}
 
@@ -29,6 +30,11 @@ class Options:
     forbidden: list[list[int]] = field(default_factory=list)
     tiers: list[list[int]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+
+    @property
+    def best(self) -> SearchName:
+        """The best search for graphs of this score: "auto" has its bins, and "ordered" the order of what it finds."""
+        return "hill_climbing" if self.score == "k2" else "ges"
 
     def constraints(self, columns: int) -> Constraints:
         """What the graph over the columns must obey."""

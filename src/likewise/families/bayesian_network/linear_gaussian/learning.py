@@ -47,7 +47,9 @@ def fit(
         if best is None or tried[name] > best[0]:
             best = tried[name], network, description, name
     assert best is not None
-    return best[1], best[2], {"held_out": tried, "structure": best[3], "held_out_log_prob": best[0]}
+    score, network, description, name = best
+    record = {"held_out": tried, "structure": name, "held_out_log_prob": score}
+    return network, {"structure": name, **description}, record
 
 
 def _graphs(event: Event, train: Batch, options: Options) -> list[tuple[str, list[list[int]]]]:
