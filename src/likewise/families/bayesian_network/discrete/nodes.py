@@ -187,6 +187,20 @@ class Nodes(nn.Module):
         ends = bins.edges[torch.tensor([0, *bins.grains]).cumsum(0)].tolist()
         return [*(State(0, low, high) for low, high in itertools.pairwise(ends)), *found]
 
+    def numbers(self, i: int) -> Tensor:
+        """The states of entry `i` that lie among its values, ascending: bins, and codes with coordinates.
+
+        There are none where it carries no value: categories that are numbers may still be mere names.
+        """
+        bins, entry = self.of(i), self.event.all[i]
+        if bins is None:
+            return torch.empty(0, dtype=torch.int64)
+        ends = bins.edges[torch.tensor([0, *bins.grains]).cumsum(0)]
+        middle = truncated_normal.quantile(torch.full_like(ends[1:], 0.5), ends[:-1], ends[1:])
+        places = dict(enumerate(middle.tolist()))
+        places |= {bins.size - 1 + code: z for code, z in enumerate(entry.coordinates) if z is not None}
+        return torch.tensor(sorted(places, key=places.__getitem__), dtype=torch.int64)
+
     def states(self, batch: Batch) -> Tensor:
         """The states (B, E) of observed entries; 0 elsewhere."""
         if not self.event.value_entries and batch.fully_observed:

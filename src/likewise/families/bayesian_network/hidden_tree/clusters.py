@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from likewise.families.bayesian_network.hidden_tree.passes import Shape
+from likewise.families.bayesian_network.hidden_tree.tables import Marginals
 
 DECAY = 0.4
 """How much less a column counts for every step further along the tree."""
@@ -25,17 +26,18 @@ ROWS_EACH = 20
 TILE = 4096
 
 
-def features(states: Tensor, sizes: Sequence[int], places: Sequence[Tensor | None]) -> list[Tensor]:
-    """Each column as a matrix (rows, some), centred: normal scores of values, indicators of codes."""
+def features(states: Tensor, marginals: Marginals) -> list[Tensor]:
+    """Each column as a matrix (rows, some), centred: normal scores of numbers, indicators of other codes."""
     found = []
-    for i, size in enumerate(sizes):
-        own, place = states[:, i], places[i]
-        bins = 0 if place is None else len(place)
-        indicators = torch.nn.functional.one_hot(own, size).float()
-        part = indicators[:, bins:]
+    for i, (own, size, place) in enumerate(zip(states.T, marginals.sizes, marginals.places, strict=True)):
+        others = torch.ones(size, dtype=torch.bool)
+        parts = []
         if place is not None:
-            score = torch.cat([place.float(), torch.zeros(size - bins)])[own]
-            part = torch.cat([score[:, None], part], 1)
+            others[marginals.numbers[i]] = False
+            scores = torch.zeros(size).index_copy(0, marginals.numbers[i], place.float())
+            parts = [scores[own][:, None]]
+        parts.append((own[:, None] == others.nonzero()[:, 0]).float())
+        part = torch.cat(parts, 1)
         found.append(part - part.mean(0))
     return found
 

@@ -192,7 +192,7 @@ class Learner:
         self.values = float((network.nodes.log_values(held_out) + apart).mean()) if len(held_out) else 0.0
         self.marginals = network.marginals
         self.groups = Groups(network.nodes, self.rows)
-        self.columns = features(self.rows, network.sizes, self.marginals.places)
+        self.columns = features(self.rows, self.marginals)
 
     def time_left(self, needed: float) -> bool:
         """Whether so many seconds are left."""

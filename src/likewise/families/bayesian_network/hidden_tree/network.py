@@ -85,8 +85,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     @property
     def marginals(self) -> Marginals:
         """The columns' own distributions."""
-        bins = [self.nodes.of(i) for i in range(len(self.event))]
-        return Marginals(self.shown, self.sizes, [0 if own is None else own.size for own in bins])
+        return Marginals(self.shown, self.sizes, [self.nodes.numbers(i) for i in range(len(self.event))])
 
     @property
     def tables(self) -> list[Tables]:

@@ -49,10 +49,13 @@ class Groups:
         self.of: list[Tensor] = []
         self.sizes: list[int] = []
         for i, size in enumerate(nodes.sizes):
-            own = nodes.of(i)
-            states: Any = rows[:, i].numpy()
-            part = column(states, size, 0 if own is None else own.size, GRAPH_GROUPS, GRAPH_GROUPS)
-            self.of.append(torch.from_numpy(part.group_of))
+            numbers = nodes.numbers(i)
+            others = torch.ones(size, dtype=torch.bool)
+            others[numbers] = False
+            rank = torch.cat([numbers, others.nonzero()[:, 0]]).argsort()
+            states: Any = rank[rows[:, i]].numpy()
+            part = column(states, size, len(numbers), GRAPH_GROUPS, GRAPH_GROUPS)
+            self.of.append(torch.from_numpy(part.group_of)[rank])
             self.sizes.append(part.groups)
         self.starts = [0, *itertools.accumulate(self.sizes)]
 

@@ -29,7 +29,7 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     A record's probability is linear in every table: with the messages of all other nodes, those of many versions of one
     table need no pass of their own.
     """
-    tables = marginals.tables(counts, old)
+    tables, marginals = marginals.tables(counts, old), marginals.within(counts)
     leaves = with_unseen(tables.leaves)
     up = upward(shape, tables, [leaves[index[:, i]] for i in range(len(shape))], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
@@ -48,11 +48,11 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
         own = index[seen, i]
         outside = found[i][seen] / leaves[own]
         outside = outside / outside.sum(1, keepdim=True)
-        bins = marginals.bins[i]
-        tilted = marginals.tilted(i, part[:bins]) if bins > 1 else None
+        numbers = marginals.numbers[i]
+        tilted = marginals.tilted(i, part[numbers]) if len(numbers) > 1 else None
         best = -torch.inf
         for weight in LEAVES:
-            for width in SHAPES if bins > 1 else SHAPES[:1]:
+            for width in SHAPES if len(numbers) > 1 else SHAPES[:1]:
                 version = marginals.leaf(i, part, weight, width, tilted)
                 score = float((outside * version[own - start]).sum(1).log().sum())
                 if score > best:

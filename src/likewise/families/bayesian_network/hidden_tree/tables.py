@@ -22,6 +22,9 @@ SPREAD = 0.02
 SPREAD_WEIGHT = 3.0
 """Records that this prior counts for."""
 
+WHOLE = 100.0
+"""Records that a column's distribution in all rows counts for in that of the rows of one tree."""
+
 
 @dataclass(frozen=True)
 class Strengths:
@@ -32,9 +35,9 @@ class Strengths:
     step :
         Of what the node's states are without the state above, in every row of a step.
     leaf :
-        Of the column's own distribution, for every hidden state.
+        Of the column's own distribution in the tree's rows, for every hidden state.
     shape :
-        Of the column's own distribution made as narrow, and moved as far, as values given the hidden state are.
+        Of the distribution of its numbers made as narrow, and moved as far, as values given the hidden state are.
     """
 
     step: Tensor
@@ -51,33 +54,37 @@ class Marginals:
         Of the training rows.
     sizes : list of int
         The number of states of each column, without the unseen one.
-    bins : list of int
-        How many of these, the first ones, are bins of a value.
+    numbers : list of int64 (n,)
+        Which of these are numbers, ascending.
     """
 
-    def __init__(self, counts: Tensor, sizes: Sequence[int], bins: Sequence[int]) -> None:
-        self.sizes, self.bins = list(sizes), list(bins)
+    def __init__(self, counts: Tensor, sizes: Sequence[int], numbers: Sequence[Tensor]) -> None:
+        self.sizes, self.numbers = list(sizes), list(numbers)
         self.shares: list[Tensor] = []
         self.places: list[Tensor | None] = []
-        for own, ordered in zip(counts.split(self.sizes), bins, strict=True):
+        for own, ordered in zip(counts.split(self.sizes), numbers, strict=True):
             raised = own.double() + 1.0 / len(own)
             self.shares.append(raised / raised.sum())
-            if ordered < 2:
+            if len(ordered) < 2:
                 self.places.append(None)
                 continue
-            # Where a bin lies among all values, as a normal score.
-            values = raised[:ordered] / raised[:ordered].sum()
+            # Where a number lies among all, as a normal score.
+            values = raised[ordered] / raised[ordered].sum()
             self.places.append(torch.special.ndtri(values.cumsum(0) - 0.5 * values))
 
-    def tilted(self, i: int, counts: Tensor) -> Tensor:
-        """The bins of column `i` (bins, k), moved and narrowed to the mean and variance of the counts (bins, k).
+    def within(self, counts: Tables) -> Marginals:
+        """Those of the rows that a tree is for, from its expected counts."""
+        return Marginals(counts.leaves.double().sum(1) + WHOLE * torch.cat(self.shares), self.sizes, self.numbers)
 
-        A standard normal times exp(a z + b z^2) is normal again: so are the shares of bins where values are normal
-        scores, and bins that are heavier than their neighbours stay so.
+    def tilted(self, i: int, counts: Tensor) -> Tensor:
+        """The numbers of column `i` (n, k), moved and narrowed to the mean and variance of their counts (n, k).
+
+        A standard normal times exp(a z + b z^2) is normal again: so are the shares of numbers where these are normal
+        scores, and numbers that are heavier than their neighbours stay so.
         """
         places = self.places[i]
         assert places is not None
-        z, shares = places.to(counts)[:, None], self.shares[i][: self.bins[i]].to(counts)[:, None]
+        z, shares = places.to(counts)[:, None], self.shares[i][self.numbers[i]].to(counts)[:, None]
         size = counts.sum(0)
         mean = (counts * z).sum(0) / (size + 1e-9)
         variance = (counts * (z - mean) ** 2).sum(0)
@@ -86,16 +93,17 @@ class Marginals:
 
     def leaf(self, i: int, counts: Tensor, leaf: float, shape: float, tilted: Tensor | None = None) -> Tensor:
         """p(state | z) of column `i`, (states, k), from expected counts; `tilted` where it is known already."""
-        bins = self.bins[i]
+        numbers = self.numbers[i]
         shares = self.shares[i].to(counts)[:, None]
-        if bins < 2:
-            return _floored(counts + leaf * shares, 0)
-        values = counts[:bins]
+        raised = counts + leaf * shares
+        if len(numbers) < 2:
+            return _floored(raised, 0)
+        values = counts[numbers]
         size = values.sum(0)
         tilted = self.tilted(i, values) if tilted is None else tilted
         shaped = (values + shape * tilted) / (size + shape)
-        values = shaped * (size + leaf * shares[:bins].sum())
-        return _floored(torch.cat([values, counts[bins:] + leaf * shares[bins:]]), 0)
+        raised[numbers] = shaped * (size + leaf * shares[numbers].sum())
+        return _floored(raised, 0)
 
     @staticmethod
     def step(counts: Tensor, strength: Tensor) -> Tensor:
@@ -106,9 +114,9 @@ class Marginals:
 
     def tables(self, counts: Tables, strengths: Strengths) -> Tables:
         """The distributions of a tree from the expected counts of its hidden states and of what they show."""
-        root = counts.root + ROOT
+        root, own = counts.root + ROOT, self.within(counts)
         leaves = [
-            self.leaf(i, part, float(strengths.leaf[i]), float(strengths.shape[i]))
+            own.leaf(i, part, float(strengths.leaf[i]), float(strengths.shape[i]))
             for i, part in enumerate(counts.leaves.split(self.sizes))
         ]
         steps = self.step(counts.steps, strengths.step.to(counts.steps)[:, None, None])
