@@ -47,6 +47,8 @@ SEARCHES: dict[str, dict[str, Any]] = {
 EXTRA: dict[str, dict[str, Any]] = {
     "hill_climbing, bic": {"method": "hill_climbing", "score": "bic"},
     "hill_climbing, bic, no tabu": {"method": "hill_climbing", "score": "bic", "tabu": 0},
+    "hill_climbing, sample size 1": {"method": "hill_climbing", "score": "bdeu", "sample_size": 1.0},
+    "hill_climbing, sample size 5": {"method": "hill_climbing", "score": "bdeu", "sample_size": 5.0},
     "hill_climbing, 5 restarts": {"method": "hill_climbing", "score": "bdeu", "restarts": 5},
     "ges, bic": {"method": "ges", "score": "bic"},
 }
@@ -65,7 +67,7 @@ class Case:
     def __init__(self, path: Path, held_out: int) -> None:
         self.name, self.model = path.stem, lw.BayesianNetwork.read(path)
         self.columns = list(self.model.to_networkx().nodes)
-        self.labels = [self.model.states(name) for name in self.columns]
+        self.labels = [self.model.states_of(name) for name in self.columns]
         self.sizes = [len(own) for own in self.labels]
         place = {name: i for i, name in enumerate(self.columns)}
         self.truth: Graph = [[] for _ in self.columns]
@@ -124,7 +126,8 @@ def likewise(states: np.ndarray, sizes: list[int], settings: dict[str, Any]) -> 
     begun = time.perf_counter()
     climb = Climb(settings.get("tabu", 10), settings.get("restarts", 0))
     free = constraints(len(sizes))
-    found = find_graph(states, sizes, settings["method"], free, settings["score"], 1.0, climb, names=settings["names"])
+    size = settings.get("sample_size")
+    found = find_graph(states, sizes, settings["method"], free, settings["score"], size, climb, names=settings["names"])
     return time.perf_counter() - begun, edges_of(found), found
 
 

@@ -52,8 +52,9 @@ class BayesianNetwork(AnsweringMixin, Generative):
     structure_score : "bdeu", "bic", "aic", "k2" or "bge"
         What searches maximise; "bge" is one for values="linear_gaussian" and columns that are all numbers, where
         anything but "aic" and "bge" means BIC for values.
-    equivalent_sample_size : float
-        Of BDeu.
+    equivalent_sample_size : "auto" or float
+        Of BDeu: how many records its prior is worth. "auto" is 1, and in hill climbing the power of two, up to 64,
+        under which the records are the most probable, in the tree of most mutual information.
     required, forbidden : sequences of edges `(parent, child)` by name, or None
         Edges that the graph must have, or must not have. A required edge stays where its parent turns out to tell
         nothing.
@@ -111,7 +112,7 @@ class BayesianNetwork(AnsweringMixin, Generative):
         | Sequence[tuple[str, str]] = "auto",
         conditionals: Literal["trees", "tables"] = "trees",
         structure_score: Literal["bdeu", "bic", "aic", "k2", "bge"] = "bdeu",
-        equivalent_sample_size: float = 1.0,
+        equivalent_sample_size: Literal["auto"] | float = "auto",
         required: Sequence[tuple[str, str]] | None = None,
         forbidden: Sequence[tuple[str, str]] | None = None,
         tiers: Sequence[Sequence[str]] | None = None,

@@ -135,6 +135,7 @@ HOSTILE: list[tuple[str, object]] = [
     ("structure", [[0, 0]]),
     ("structure", [[0, 99]]),
     ("equivalent_sample_size", -1),
+    ("equivalent_sample_size", "much"),
     ("score", "bge"),
     ("restarts", -1),
     ("required", [["a", "nobody"]]),

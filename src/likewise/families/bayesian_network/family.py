@@ -60,8 +60,9 @@ class BayesianNetworkFamily(Family):
     conditionals : "trees" or "tables"
     score : "bdeu", "bic", "aic", "k2" or "bge"
         What searches maximise.
-    equivalent_sample_size : float
-        Of BDeu.
+    equivalent_sample_size : "auto" or float
+        Of BDeu. "auto" is 1, and in hill climbing the power of two under which the records are the most probable, in
+        the tree of most mutual information.
     required, forbidden : lists of edges
         By name or number.
     tiers : list of lists of columns
@@ -101,7 +102,7 @@ class BayesianNetworkFamily(Family):
         structure: Structure | list[Any] = "auto",
         conditionals: Conditionals = "trees",
         score: Score = "bdeu",
-        equivalent_sample_size: float = 1.0,
+        equivalent_sample_size: Literal["auto"] | float = "auto",
         required: list[Any] | None = None,
         forbidden: list[Any] | None = None,
         tiers: list[Any] | None = None,
@@ -152,7 +153,8 @@ class BayesianNetworkFamily(Family):
         check(whole(0, LIMIT), tabu=tabu, restarts=restarts)
         check(whole(1, 1 << 50), max_memory=max_memory)
         check(whole(1, 1 << 40), max_states=max_states)
-        check(POSITIVE, equivalent_sample_size=equivalent_sample_size)
+        if equivalent_sample_size != "auto":
+            check(POSITIVE, equivalent_sample_size=equivalent_sample_size)
         if smoothing != "auto":
             check(POSITIVE, smoothing=smoothing)
         if structure == "ordered" and conditionals == "tables":
@@ -246,7 +248,7 @@ class BayesianNetworkFamily(Family):
             own["structure"],
             own["conditionals"],
             own["score"],
-            own["equivalent_sample_size"],
+            None if own["equivalent_sample_size"] == "auto" else float(own["equivalent_sample_size"]),
             own["max_parents"],
             own["max_bins"],
             None if own["smoothing"] == "auto" else float(own["smoothing"]),

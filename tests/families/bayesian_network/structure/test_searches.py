@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from likewise.families.bayesian_network.structure.gaussian_scores import Gaussia
 from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.bayesian_network.structure.hill_climbing import Climb, HillClimb
 from likewise.families.bayesian_network.structure.scores import FamilyScores, mutual_information, network_score
-from likewise.families.bayesian_network.structure.search import find_graph, search
+from likewise.families.bayesian_network.structure.search import find_graph, search, without_idle_parents
 
 
 def drawn(parents: list[list[int]], rows: int, seed: int, states: int = 3) -> tuple[np.ndarray, list[int]]:
@@ -251,6 +252,39 @@ def test_tabu_and_restarts_never_end_below_the_local_optimum() -> None:
         assert again >= tabu - 1e-9
 
 
+def test_hill_climbing_leaves_no_parent_that_tells_nothing() -> None:
+    rng = np.random.default_rng(0)
+    whole = rng.choice(11, 3000, p=rng.dirichlet(np.full(11, 2.0)))
+    # All but the last column are functions of the first, which BDeu joins to each other as well.
+    columns = [
+        whole,
+        whole % 5,
+        whole // 2,
+        rng.permutation(11)[whole],
+        (whole > 3).astype(int),
+        rng.integers(0, 2, 3000),
+    ]
+    states, sizes = np.stack(columns, 1), [11, 5, 6, 11, 2, 2]
+    counts, free = Counts(states, sizes), constraints(6)
+    climbed = search(FamilyScores(states, sizes, "bdeu", 1.0), "hill_climbing", free, Climb(10))
+    found = without_idle_parents(counts, climbed, free)
+    likelihood = FamilyScores(states, sizes, "aic")
+
+    def told(child: int, above: list[int]) -> float:
+        cells = math.prod(sizes[p] for p in above)
+        return likelihood.family(child, sum(1 << p for p in above)) + cells * (sizes[child] - 1)
+
+    assert edges(found) < edges(climbed)
+    for child, above in enumerate(found):
+        assert told(child, above) == pytest.approx(told(child, climbed[child]), abs=1e-6)
+        for parent in above:
+            assert told(child, [p for p in above if p != parent]) < told(child, above) - 1e-6
+    # What is required stays, though it tells nothing.
+    parent, child = min(edges(climbed) - edges(found))
+    required = without_idle_parents(counts, climbed, constraints(6, None, [(parent, child)]))
+    assert (parent, child) in edges(required)
+
+
 # ------------------------------------------------------------------------------------------------------------- trees
 
 
@@ -308,12 +342,12 @@ def test_constraints_are_obeyed(method: str) -> None:
 @pytest.mark.parametrize("method", ["chow_liu", "hill_climbing", "ges", "exact"])
 def test_the_order_of_columns_does_not_matter(method: str) -> None:
     states, sizes = drawn(random_graph(8, 3, 3, 0.5), 700, 3)
-    straight = edges(find_graph(states, sizes, method, constraints(8), "bdeu", 1.0, Climb(5, 1)))  # type: ignore[arg-type]
+    straight = edges(find_graph(states, sizes, method, constraints(8), "bdeu", None, Climb(5, 1)))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     for _ in range(3):
         order = rng.permutation(8).tolist()
         other = find_graph(
-            states[:, order], [sizes[i] for i in order], method, constraints(8), "bdeu", 1.0, Climb(5, 1)
+            states[:, order], [sizes[i] for i in order], method, constraints(8), "bdeu", None, Climb(5, 1)
         )  # type: ignore[arg-type]
         assert {(order[p], order[i]) for p, i in edges(other)} == straight
 
@@ -322,7 +356,7 @@ def test_the_order_of_columns_does_not_matter(method: str) -> None:
 def test_tables_of_few_columns_or_rows_are_searched_too(method: str) -> None:
     for rows, sizes in ((0, [2, 2, 3]), (1, [2, 2, 3]), (5, [2]), (5, [1, 1]), (50, [2, 2])):
         states = np.zeros((rows, len(sizes)), dtype=np.int64)
-        found = find_graph(states, sizes, method, constraints(len(sizes)), "bdeu", 1.0)  # type: ignore[arg-type]
+        found = find_graph(states, sizes, method, constraints(len(sizes)), "bdeu", None)  # type: ignore[arg-type]
         assert len(found) == len(sizes)
 
 

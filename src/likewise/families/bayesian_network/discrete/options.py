@@ -20,7 +20,7 @@ class Options:
     structure: str | list[list[int]] = "auto"
     conditionals: str = "trees"
     score: ScoreName = "bdeu"
-    equivalent_sample_size: float = 1.0
+    equivalent_sample_size: float | None = None
     max_parents: int | None = None
     max_bins: int | None = None
     smoothing: float | None = None

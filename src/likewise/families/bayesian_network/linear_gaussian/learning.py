@@ -28,7 +28,7 @@ from likewise.families.bayesian_network.structure.chow_liu import chow_liu
 from likewise.families.bayesian_network.structure.constraints import Constraints
 from likewise.families.bayesian_network.structure.counts import Counts
 from likewise.families.bayesian_network.structure.gaussian_scores import GaussianScores
-from likewise.families.bayesian_network.structure.scores import Scores
+from likewise.families.bayesian_network.structure.scores import DEFAULT_SAMPLE_SIZE, Scores
 from likewise.families.bayesian_network.structure.search import SearchName, search
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
@@ -93,7 +93,7 @@ def _searched(event: Event, train: Batch, options: Options, method: SearchName) 
     elif score == "bge":
         raise NotSupported("structure_score='bge' needs columns that are all numbers, none of them missing or a spike.")
     else:
-        mixed = MixedScores(event, train, options.score, options.equivalent_sample_size)
+        mixed = MixedScores(event, train, options.score, options.equivalent_sample_size or DEFAULT_SAMPLE_SIZE)
         if method == "ges" and not mixed.equivalent:
             raise NotSupported(
                 "With values='linear_gaussian', structure='ges' needs numbers that are never missing or a spike, and "

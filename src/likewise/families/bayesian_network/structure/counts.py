@@ -250,9 +250,11 @@ class Counts:
         found = self._cells.get(columns)
         if found is None:
             last = columns.bit_length() - 1
-            found = self._packed(last)
             if before := columns ^ (1 << last):
-                found = (self._bits(before)[:, None] & found).reshape(self.cells(columns), found.shape[1])
+                own = self._bits(1 << last)
+                found = (self._bits(before)[:, None] & own).reshape(self.cells(columns), own.shape[1])
+            else:
+                found = self._packed(last)
             if len(self._cells) * found.nbytes > KEPT:
                 self._cells.clear()
             self._cells[columns] = found
@@ -261,7 +263,9 @@ class Counts:
     def _packed(self, column: int) -> Words:
         own = self.columns[column]
         told = np.packbits(own == np.arange(self.sizes[column], dtype=own.dtype)[:, None], axis=1)
-        return np.ascontiguousarray(np.pad(told, ((0, 0), (0, -told.shape[1] % 8)))).view(np.uint64)
+        whole = np.zeros((len(told), -(-told.shape[1] // 8) * 8), dtype=np.uint8)
+        whole[:, : told.shape[1]] = told
+        return whole.view(np.uint64)
 
     # ----------------------------------------------------------------------------------------------------- indicators
 
@@ -282,7 +286,7 @@ class Counts:
     @cached_property
     def _lines(self) -> Words:
         """The bits of all indicators and, last, of all records."""
-        parts = [self._packed(int(i))[: size - 1] for size, own in self.blocks for i in own]
+        parts = [self._bits(1 << int(i))[: size - 1] for size, own in self.blocks for i in own]
         every = np.packbits(np.ones((1, self.columns.shape[1]), dtype=bool), axis=1)
         every = np.pad(every, ((0, 0), (0, -every.shape[1] % 8))).view(np.uint64)
         return np.concatenate([*parts, every])

@@ -22,6 +22,9 @@ ScoreName = Literal["bdeu", "bic", "aic", "k2", "bge"]
 EQUIVALENT = ("bic", "aic", "bdeu", "bge")
 """Scores that are the same for equivalent networks."""
 
+DEFAULT_SAMPLE_SIZE = 1.0
+"""Of BDeu, where nothing else is told."""
+
 MAX_CELLS = 1 << 22
 """Families whose full table would be larger are not considered."""
 

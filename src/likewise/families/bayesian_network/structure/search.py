@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.special import xlogy
 
 from likewise.errors import NotSupported
 from likewise.families.bayesian_network.discrete.partitions import Integers
 from likewise.families.bayesian_network.structure.chow_liu import chow_liu
 from likewise.families.bayesian_network.structure.constraints import Constraints
-from likewise.families.bayesian_network.structure.counts import Counts
+from likewise.families.bayesian_network.structure.counts import Counts, members
 from likewise.families.bayesian_network.structure.equivalence_search import EquivalenceSearch
 from likewise.families.bayesian_network.structure.exact_search import exact
-from likewise.families.bayesian_network.structure.hill_climbing import GREEDY, Climb, HillClimb
+from likewise.families.bayesian_network.structure.hill_climbing import GREEDY, TIE, Climb, HillClimb
+from likewise.families.bayesian_network.structure.sample_size import evident_sample_size
 from likewise.families.bayesian_network.structure.scores import (
+    DEFAULT_SAMPLE_SIZE,
     FamilyScores,
     ScoreName,
     Scores,
@@ -31,14 +34,16 @@ def find_graph(
     method: SearchName,
     constraints: Constraints,
     score: ScoreName,
-    equivalent_sample_size: float,
+    equivalent_sample_size: float | None,
     climb: Climb = GREEDY,
     brief: bool = False,
     names: Sequence[str] = (),
 ) -> list[list[int]]:
     """The parents of each column in the graph found.
 
-    Columns are searched in an order that depends on what is in them alone, so the graph does too.
+    Columns are searched in an order that depends on what is in them alone, so the graph does too. Without an equivalent
+    sample size it is 1, and in hill climbing the one the records are most probable under. Hill climbing with BDeu
+    leaves no parent that tells nothing.
     """
     counts = Counts(states, sizes)
     order = canonical_order(counts, names)
@@ -47,8 +52,13 @@ def find_graph(
     if method == "chow_liu":
         found = chow_liu(counts, own)
     else:
+        if equivalent_sample_size is None:
+            told = method == "hill_climbing" and score == "bdeu"
+            equivalent_sample_size = evident_sample_size(counts) if told else DEFAULT_SAMPLE_SIZE
         scores = FamilyScores(counts, counts.sizes, score, equivalent_sample_size)
         found = search(scores, method, own, climb, brief)
+        if method == "hill_climbing" and score == "bdeu":
+            found = without_idle_parents(counts, found, own)
     parents: list[list[int]] = [[] for _ in sizes]
     for place, above in enumerate(found):
         parents[order[place]] = sorted(order[p] for p in above)
@@ -69,6 +79,30 @@ def search(
             )
         return EquivalenceSearch(scores, constraints, extended=not brief).run()
     return HillClimb(scores, constraints, climb).run()
+
+
+def without_idle_parents(counts: Counts, parents: list[list[int]], constraints: Constraints) -> list[list[int]]:
+    """The graph without parents that tell nothing of a child whose other parents are known, unless they are required.
+
+    Where the others decide a child, BDeu gains by any parent that splits no configuration further, though the records
+    are no more probable with it (Suzuki 2017). Of parents that tell the same, those of many states go first.
+    """
+
+    def told(child: int, above: int) -> float:
+        """The largest log-likelihood of a child given some columns."""
+        both, alone = counts.joint(above | 1 << child), counts.joint(above)
+        return float(xlogy(both, both).sum() - xlogy(alone, alone).sum())
+
+    tie = TIE * max(counts.rows, 1)
+    found = []
+    for child, above in enumerate(parents):
+        kept = sum(1 << p for p in above)
+        most = told(child, kept) if above else 0.0
+        for parent in sorted(above, key=lambda p: (-counts.sizes[p], p)):
+            if not constraints.required[parent, child] and told(child, kept ^ 1 << parent) >= most - tie:
+                kept ^= 1 << parent
+        found.append(list(members(kept)))
+    return found
 
 
 def canonical_order(counts: Counts, names: Sequence[str] = ()) -> list[int]:
