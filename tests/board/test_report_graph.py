@@ -248,7 +248,7 @@ def test_hidden_states_are_told_in_a_table():
     hidden = HiddenStates("cloudy", 16, 3, 0.45, (state, replace(state, share=0.125)))
     section = graph_section(Network(network, hidden=hidden), "model", 0)
     assert section.words == (
-        "4 columns with 16 hidden states behind each, in a mixture of 3 trees. The first is drawn, which stands for "
+        "4 columns, in a mixture of 3 trees. The first is drawn, with 16 hidden states behind each, which stands for "
         "45% of the records."
     )
     page = templates().get_template("networks.html").render(networks=[section])

@@ -36,7 +36,7 @@ GRAINS: list[list[int] | None] = [None, [1, 2, 1], [2, 1], None, None]
 def random_network(rng: np.random.Generator, columns: int, states: int, trees: int = 1) -> HiddenTreeNetwork:
     """Counts of every kind drawn at random, in trees of random shape."""
     event = Event(Columns(), ENTRIES[:columns])
-    network = HiddenTreeNetwork(event, GRAINS[:columns], states, [])
+    network = HiddenTreeNetwork(event, GRAINS[:columns], [], [])
     for i in event.value_entries:
         own = network.nodes.of(i)
         assert own is not None
@@ -46,12 +46,12 @@ def random_network(rng: np.random.Generator, columns: int, states: int, trees: i
         own.edges.copy_(torch.tensor([-40.0, *inner, 40.0], dtype=torch.float64))
         own.counts.copy_(torch.from_numpy(rng.gamma(1.0, 5.0, len(own.counts))))
     network.shown.copy_(torch.from_numpy(rng.gamma(1.0, 20.0, len(network.shown))))
-    for _ in range(trees):
+    for k in range(states, states + trees):  # trees differ in their hidden states
         order = rng.permutation(columns).tolist()
         parents = [-1] * columns
         for place, node in enumerate(order[1:], start=1):
             parents[node] = order[int(rng.integers(place))]
-        sizes = (states,), (columns, states, states), (len(network.shown), states)
+        sizes = (k,), (columns, k, k), (len(network.shown), k)
         counts = Tables(*(torch.from_numpy(rng.gamma(0.4, 30.0, size)) for size in sizes))
         strengths = Strengths(*(torch.from_numpy(rng.gamma(1.0, 2.0, columns)) for _ in range(3)))
         network.add(parents, counts, strengths)
@@ -69,11 +69,12 @@ class Joint:
 
 def enumerated(network: HiddenTreeNetwork) -> Joint:
     """The joint distribution of visible states, summed over all hidden states of every tree."""
-    columns, hidden = len(network.event), network.hidden
+    columns = len(network.event)
     visible = np.array(list(itertools.product(*(range(size) for size in network.nodes.sizes))))
-    z = np.array(list(itertools.product(range(hidden), repeat=columns)))
     total = np.zeros(len(visible))
     for t, tables in enumerate(network.tables):
+        hidden = len(tables.root)
+        z = np.array(list(itertools.product(range(hidden), repeat=columns)))
         root, steps, leaves = (part.numpy() for part in (tables.root, tables.steps, tables.leaves))
         prior = np.ones(len(z))
         shown = np.ones((len(visible), len(z)))
@@ -377,22 +378,25 @@ def test_what_hidden_states_cannot_answer_is_refused() -> None:
 @pytest.mark.parametrize(
     ("states", "trees"),
     [
-        (0, []),
-        (-1, []),
-        (True, []),
-        ("8", []),
-        (MAX_STATES + 1, []),
-        (2, {}),
-        (2, [[-1, 0]]),
-        (2, [[-1, 0, 0, 0]]),
-        (2, [[-1, -1, 0]]),
-        (2, [[1, 2, 0]]),
-        (2, [[-1, 2, 1]]),
-        (2, [[-1, 0, 3]]),
-        (2, [[-1, 0, -2]]),
-        (2, [[-1, 0, 0.0]]),
-        (2, [[-1, False, 0]]),
-        (2, [None]),
+        ([0], [[-1, 0, 0]]),
+        ([-1], [[-1, 0, 0]]),
+        ([True], [[-1, 0, 0]]),
+        (["8"], [[-1, 0, 0]]),
+        ([MAX_STATES + 1], [[-1, 0, 0]]),
+        (2, [[-1, 0, 0]]),
+        ([], [[-1, 0, 0]]),
+        ([2, 2], [[-1, 0, 0]]),
+        ([2], {}),
+        ([2], [[-1, 0]]),
+        ([2], [[-1, 0, 0, 0]]),
+        ([2], [[-1, -1, 0]]),
+        ([2], [[1, 2, 0]]),
+        ([2], [[-1, 2, 1]]),
+        ([2], [[-1, 0, 3]]),
+        ([2], [[-1, 0, -2]]),
+        ([2], [[-1, 0, 0.0]]),
+        ([2], [[-1, False, 0]]),
+        ([2], [None]),
     ],
 )
 def test_what_is_no_tree_is_refused(states: Any, trees: Any) -> None:
@@ -403,4 +407,4 @@ def test_what_is_no_tree_is_refused(states: Any, trees: Any) -> None:
 def test_a_tree_that_is_too_large_is_refused_before_memory_is_taken() -> None:
     event = Event(Columns(), tuple(Entry(f"x{i}", Categorical(2)) for i in range(600)))
     with pytest.raises(ValueError, match="too large"):
-        HiddenTreeNetwork(event, [None] * 600, MAX_STATES, [[-1, *[0] * 599]])
+        HiddenTreeNetwork(event, [None] * 600, [MAX_STATES], [[-1, *[0] * 599]])

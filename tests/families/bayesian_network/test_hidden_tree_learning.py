@@ -102,7 +102,7 @@ def categorical_event(sizes: list[int]) -> Event:
 def truth() -> HiddenTreeNetwork:
     """A tree with four hidden states behind every column, and columns that tell them apart."""
     rng = np.random.default_rng(5)
-    network = HiddenTreeNetwork(categorical_event(SIZES), [None] * 6, 4, [])
+    network = HiddenTreeNetwork(categorical_event(SIZES), [None] * 6, [], [])
     network.shown.fill_(1.0)
     tables = random_tables(rng, Shape(tuple(PARENTS)), 4, SIZES)
     counts = Tables(*(1e6 * part for part in (tables.root, tables.steps, tables.leaves)))
@@ -193,21 +193,19 @@ def test_every_part_of_the_rows_has_a_tree_that_weighs_as_much(drawn: tuple[Batc
 @pytest.fixture
 def learner(drawn: tuple[Batch, Batch, Batch]) -> learning.Learner:
     """Of 4,000 rows, without a deadline."""
-    network = HiddenTreeNetwork(categorical_event(SIZES), [None] * 6, 1, [])
+    network = HiddenTreeNetwork(categorical_event(SIZES), [None] * 6, [], [])
     network.count(drawn[0])
     return learning.Learner(network, drawn[0], drawn[1], torch.Generator().manual_seed(0), math.inf)
 
 
 def test_states_are_as_many_as_rows_suffice_for(learner: learning.Learner) -> None:
-    assert [learner.states(parts) for parts in (1, 2, 4, 8, 16, 1000)] == [128, 64, 32, 16, 8, 8]
+    assert [learner.states(rows, math.inf) for rows in (1, 359, 360, 4000, 10**7)] == [8, 8, 9, 100, 256]
 
 
 def test_states_are_as_many_as_seconds_suffice_for(learner: learning.Learner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learning.time, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(learner, "seconds_of_a_pass", lambda states: states**2 / learning.USUAL)
-    for most, seconds in ((8, 0.0), (8, 16**2), (16, 16**2 + 1), (16, 32**2), (32, 32**2 + 1), (128, 1e6)):
-        learner.deadline = 100.0 + seconds
-        assert learner.states(1) == most
+    monkeypatch.setattr(learner, "seconds_of_a_pass", lambda states, rows: rows * states**2)
+    for most, seconds in ((8, 0.0), (15, 30**2 - 1), (30, 30**2), (60, 60**2)):
+        assert learner.states(2400, learning.USUAL * 2400 * seconds) == most
 
 
 def test_seconds_of_a_pass_are_those_of_its_minibatches(
@@ -223,7 +221,20 @@ def test_seconds_of_a_pass_are_those_of_its_minibatches(
 
     monkeypatch.setattr(learning, "expected", timed)
     monkeypatch.setattr(learning.time, "monotonic", lambda: clock)
-    assert learner.seconds_of_a_pass(8) == pytest.approx((512 + 3) * 4000 / 512)
+    assert learner.seconds_of_a_pass(8, 1000) == pytest.approx((512 + 3) * 1000 / 512)
+
+
+@pytest.mark.usefixtures("few_passes")
+def test_a_tree_has_hidden_states_for_its_rows(
+    drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "FEWEST_STATES", 2)
+    train, held_out, _ = (part.rows(slice(0, 600)) for part in drawn)
+    network, description, record = fit(categorical_event(SIZES), train, held_out, learning.Options(None, 3), 0)
+    states = [max(2, round(float(weight) * 600) // learning.ROWS_A_STATE) for weight in network.weights]
+    assert len(set(states)) > 1
+    assert [len(network.of(t).root) for t in range(len(states))] == network.hidden == states
+    assert description["states"] == record["states"] == record["tried"][0]["states"] == states
 
 
 @pytest.mark.usefixtures("few_passes")

@@ -25,7 +25,7 @@ def test_columns_given_a_hidden_state_are_those_of_enumeration(seed: int) -> Non
     rng = np.random.default_rng(seed)
     columns, states = 4, 3
     event = Event(Columns(), tuple(Entry(f"x{i}", Categorical(2 + i)) for i in range(columns)))
-    network = HiddenTreeNetwork(event, [None] * columns, states, [])
+    network = HiddenTreeNetwork(event, [None] * columns, [], [])
     parents = [[-1, 0, 1, 1], [1, -1, 1, 2], [2, 2, -1, 0], [3, 0, 1, -1]][seed]
     sizes = (states,), (columns, states, states), (sum(network.sizes), states)
     counts = Tables(*(torch.from_numpy(rng.gamma(0.5, 20.0, size)) for size in sizes))

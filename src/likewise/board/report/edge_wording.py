@@ -75,12 +75,12 @@ def size(network: NetworkDrawing, hidden: HiddenStates | None) -> str:
     nodes, edges = len(network.names), len(network.edges)
     if hidden is None:
         return f"{nodes} {_plural('node', nodes)} and {edges or 'no'} {_plural('edge', edges)}."
-    behind = f"{hidden.states} hidden {_plural('state', hidden.states)}"
-    words = f"{nodes} {_plural('column', nodes)} with {behind} behind each"
+    columns = f"{nodes} {_plural('column', nodes)}"
+    behind = f"{hidden.states} hidden {_plural('state', hidden.states)} behind each"
     if hidden.trees == 1:
-        return f"{words}, in one tree."
-    first = f"The first is drawn, which stands for {percent(hidden.share)} of the records."
-    return f"{words}, in a mixture of {hidden.trees} trees. {first}"
+        return f"{columns} with {behind}, in one tree."
+    first = f"The first is drawn, with {behind}, which stands for {percent(hidden.share)} of the records."
+    return f"{columns}, in a mixture of {hidden.trees} trees. {first}"
 
 
 def _plural(word: str, count: int) -> str:

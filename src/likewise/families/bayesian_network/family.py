@@ -78,7 +78,7 @@ class BayesianNetworkFamily(Family):
     values : "bins" or "linear_gaussian"
     states, components : int or None
         Of structure="hidden_tree": hidden states behind each column, and trees at most, each for its part of the rows;
-        None for as many states as there are rows and seconds for, and for several mixtures of such trees.
+        None for as many states as a part has rows and seconds for, and for several mixtures of such trees.
     max_memory : int
         Bytes that one table of exact inference may take.
     max_states : int
@@ -186,6 +186,8 @@ class BayesianNetworkFamily(Family):
     def _build(self, network: dict[str, Any]) -> Network:
         if "trees" in network:
             return HiddenTreeNetwork(self.event, network["grains"], network["states"], network["trees"])
+        if "structure" in network:
+            check(one_of("edges", *get_args(Structure)), structure=network["structure"])
         for part in network["conditionals"]:
             if part["smoothing"] is not None:
                 learning.smoothing_of(part["smoothing"])
@@ -372,9 +374,9 @@ class BayesianNetworkFamily(Family):
 
     @property
     def hidden(self) -> int:
-        """How many hidden states there are behind every column; 0 where the network has no hidden states."""
+        """How many hidden states there are behind every column in the first tree; 0 where there are none."""
         network = self._fitted()
-        return network.hidden if isinstance(network, HiddenTreeNetwork) else 0
+        return network.hidden[0] if isinstance(network, HiddenTreeNetwork) else 0
 
     def hidden_states(self, entry: int | None, tree: int) -> Meaning:
         """What the hidden states behind an entry stand for, None for the root of the tree."""

@@ -25,10 +25,11 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 PARTS = 8
 """Trees of a mixture, each for its part of the rows."""
 
-STATES = (8, 16, 32, 64, 128, 256)
-"""Numbers of hidden states: the largest that leaves `ROWS_A_STATE` rows for each in a part of the usual size."""
+ROWS_A_STATE = 40
+"""A tree has a hidden state for so many rows of its part, of which there are from `FEWEST_STATES` to `MOST_STATES`."""
 
-ROWS_A_STATE = 30
+FEWEST_STATES = 8
+MOST_STATES = 256
 
 MAX_MIXTURES = 4
 GAIN = 0.003
@@ -84,20 +85,16 @@ def fit(
     cut = discretise(event, train, options.max_bins or MAX_BINS)
     grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
 
-    def blank(states: int) -> HiddenTreeNetwork:
-        network = HiddenTreeNetwork(event, grains, states, [])
-        cut.onto(network.nodes)
-        network.count(train)
-        return network
-
+    network = HiddenTreeNetwork(event, grains, [], [])
+    cut.onto(network.nodes)
+    network.count(train)
     deadline = math.inf if options.seconds is None else start + options.seconds
-    learner = Learner(blank(1), train, held_out, generator, deadline)
-    parts = options.components or max(1, min(PARTS, len(train) // (2 * STATES[0] * ROWS_A_STATE)))
-    states = options.states or learner.states(parts)
-    mixtures = [learner.mixture(parts, states)]
+    learner = Learner(network, train, held_out, generator, deadline)
+    parts = options.components or max(1, min(PARTS, len(train) // (2 * FEWEST_STATES * ROWS_A_STATE)))
+    mixtures = [learner.mixture(parts, options.states)]
     tried = [mixtures[0].facts(learner.values)]
     while options.components is None and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
-        another = learner.mixture(parts, states, resampled=True)
+        another = learner.mixture(parts, options.states, resampled=True)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
         if not gain > 0:  # nor where there are no held-out rows to tell
@@ -105,14 +102,13 @@ def fit(
         mixtures.append(another)
         if gain < GAIN:
             break
-    network = blank(states)
     trees = [tree for mixture in mixtures for tree in mixture.trees]
     for tree in trees:
         network.add(tree.parents, tree.counts, tree.strengths)
-    description = {"grains": grains, "states": states, "trees": [tree.parents for tree in trees]}
+    description = {"grains": grains, "states": network.hidden, "trees": [tree.parents for tree in trees]}
     record = {
         "structure": "hidden_tree",
-        "states": states,
+        "states": network.hidden,
         "components": len(trees),
         "tried": tried,
         "held_out_log_prob": score(mixtures) + learner.values,
@@ -154,7 +150,7 @@ class Mixture:
         """What the record of the fit tells; `values` is what held-out values add to scores of states."""
         return {
             "components": len(self.trees),
-            "states": len(self.trees[0].counts.root),
+            "states": [len(tree.counts.root) for tree in self.trees],
             "passes": max(tree.passes for tree in self.trees),
             "seconds": self.seconds,
             "held_out_log_prob": score([self]) + values,
@@ -198,19 +194,15 @@ class Learner:
         """Whether so many seconds are left."""
         return time.monotonic() + needed < self.deadline
 
-    def states(self, parts: int) -> int:
-        """Hidden states of a column: as many as the rows of each of so many parts, and the seconds, suffice for."""
-        most = STATES[0]
-        for states in STATES[1:]:
-            if states * ROWS_A_STATE * parts > len(self.rows):
-                break
-            if self.deadline < math.inf and not self.time_left(USUAL * self.seconds_of_a_pass(states)):
-                break
-            most = states
-        return most
+    def states(self, rows: int, seconds: float) -> int:
+        """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
+        states = min(max(rows // ROWS_A_STATE, FEWEST_STATES), MOST_STATES)
+        while seconds < math.inf and states > FEWEST_STATES and USUAL * self.seconds_of_a_pass(states, rows) > seconds:
+            states = max(states // 2, FEWEST_STATES)
+        return states
 
-    def seconds_of_a_pass(self, states: int) -> float:
-        """What a pass through all rows takes about: the faster of two minibatches is timed."""
+    def seconds_of_a_pass(self, states: int, rows: int) -> float:
+        """What a pass through so many rows takes about: the faster of two minibatches is timed."""
         columns, index = len(self.network.event), self.index[:MINIBATCH]
         shape = Shape((-1, *[0] * (columns - 1)))
         sizes = ((states,), (columns, states, states), (sum(self.network.sizes), states))
@@ -220,10 +212,12 @@ class Learner:
             start = time.monotonic()
             expected(shape, tables, index)
             taken.append(time.monotonic() - start)
-        return min(taken) * len(self.rows) / len(index)
+        return min(taken) * rows / len(index)
 
-    def mixture(self, count: int, states: int, *, resampled: bool = False) -> Mixture:
+    def mixture(self, count: int, states: int | None, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
+
+        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told.
 
         Parts are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
         """
@@ -245,12 +239,13 @@ class Learner:
             if not len(rows):
                 continue
             now = time.monotonic()
-            until = now + (self.deadline - now) * len(rows) / left
+            seconds = (self.deadline - now) * len(rows) / left
             left -= len(rows)
             tests = (held.argmax(1) == t).nonzero()[:, 0]
             if len(tests) < FEWEST_TESTS:
                 tests = held[:, t].topk(min(FEWEST_TESTS, len(held))).indices
-            trees.append(self.tree(plain.parents, states, rows, tests, until))
+            own = states or self.states(len(rows), seconds)
+            trees.append(self.tree(plain.parents, own, rows, tests, now + seconds))
         trees.sort(key=lambda tree: -tree.weight)
         return Mixture(trees, time.monotonic() - start)
 

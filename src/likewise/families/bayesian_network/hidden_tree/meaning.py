@@ -53,8 +53,8 @@ def meaning(network: HiddenTreeNetwork, tree: int, node: int | None = None) -> M
     own, tables = network.of(tree), network.tables[tree]
     at = own.shape.order[0] if node is None else node
     known: list[Tensor | None] = [None] * len(own.shape)
-    known[at] = torch.eye(network.hidden, dtype=tables.root.dtype)
-    up = upward(own.shape, tables, known, network.hidden)
+    known[at] = torch.eye(len(tables.root), dtype=tables.root.dtype)
+    up = upward(own.shape, tables, known, len(tables.root))
     hidden = beliefs(own.shape, tables, up)
     shares = up.log_prob.exp()
     columns = []

@@ -37,8 +37,8 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     event : Event
     grains : list
         See `Nodes`.
-    states : int
-        Hidden states of every node.
+    states : list of int
+        Hidden states of every node, of every tree.
     trees : list of list of int
         The column above each column, -1 at the root, of every tree.
 
@@ -52,11 +52,9 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     def __init__(self, event: Event, grains: list[Any], states: Any, trees: Any) -> None:
         super().__init__()
         self.event, self.nodes = event, Nodes(event, grains)
-        if type(states) is not int or not 1 <= states <= MAX_STATES:
-            raise ValueError(f"A tree has from 1 to {MAX_STATES} hidden states a node.")
-        if not isinstance(trees, list):
-            raise ValueError("A mixture is a list of trees.")
-        self.hidden = states
+        if not (isinstance(trees, list) and isinstance(states, list) and len(trees) == len(states)):
+            raise ValueError("A mixture is a list of trees, and of the numbers of their hidden states.")
+        self.hidden: list[int] = []
         self.sizes = [size - (self.nodes.unseen(i) is not None) for i, size in enumerate(self.nodes.sizes)]
         self.starts = [sum(self.sizes[:i]) for i in range(len(self.sizes))]
         self.shown: Tensor
@@ -64,13 +62,16 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         self.register_buffer("shown", torch.zeros(sum(self.sizes), dtype=torch.float64))
         self.register_buffer("weights", torch.zeros(len(trees), dtype=torch.float64))
         self.trees = nn.ModuleList()
-        for parents in trees:
-            self._append(parents)
+        for parents, own in zip(trees, states, strict=True):
+            self._append(parents, own)
 
-    def _append(self, parents: Any) -> HiddenTree:
+    def _append(self, parents: Any, states: Any) -> HiddenTree:
+        if type(states) is not int or not 1 <= states <= MAX_STATES:
+            raise ValueError(f"A tree has from 1 to {MAX_STATES} hidden states a node.")
         if not isinstance(parents, list) or len(parents) != len(self.event):
             raise ValueError("A tree of hidden states has another number of columns than its event.")
-        tree = HiddenTree(parents, self.hidden, sum(self.sizes))
+        tree = HiddenTree(parents, states, sum(self.sizes))
+        self.hidden.append(states)
         self.trees.append(tree)
         return tree
 
@@ -108,7 +109,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
 
     def add(self, parents: list[int], counts: Tables, strengths: Strengths) -> None:
         """Adds a tree to the mixture; it weighs as much as it counts records."""
-        self._append(parents).keep(counts, strengths)
+        self._append(parents, len(counts.root)).keep(counts, strengths)
         self._weigh()
 
     def _weigh(self) -> None:
@@ -155,7 +156,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     @property
     def _rows(self) -> int:
         """Rows of a tile."""
-        return max(16, TILE // (len(self.event) * self.hidden))
+        return max(16, TILE // (len(self.event) * max(self.hidden, default=1)))
 
     def _upward(self, evidence: Evidence, seen_only: bool) -> Iterator[tuple[slice, list[Upward], Tensor]]:
         """For tiles of rows: which, the messages of every tree, and what is to be added to their logs (B,)."""
