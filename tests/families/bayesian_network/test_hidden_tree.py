@@ -16,7 +16,7 @@ from scipy.stats import chisquare, norm
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction, Status
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
-from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, upward
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.family import Question
 from likewise.mathematics.monotone import MonotoneMap
@@ -355,8 +355,29 @@ def test_messages_of_three_hundred_columns_do_not_underflow() -> None:
     assert exact.max() < -745  # the smallest number of double precision is exp(-745)
     for kind, error in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
         tables = Tables(*(torch.from_numpy(part).to(kind) for part in (root, steps, leaf.reshape(-1, states))))
-        found = upward(shape, tables, list(torch.from_numpy(weights).to(kind)), 5).log_prob
+        found = upward(shape, tables, [Messages(torch.from_numpy(own).to(kind)) for own in weights], 5).log_prob
         np.testing.assert_allclose(found.double(), exact, rtol=error)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 400])
+def test_messages_that_rows_share_are_those_of_each_row(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    tables = [torch.from_numpy(rng.dirichlet(np.ones(4), size)) for size in (6, 3)]
+    index = [torch.from_numpy(rng.integers(0, len(table), rows)) for table in tables]
+    first, second = (Messages.looked_up(table, own) for table, own in zip(tables, index, strict=True))
+    plain = tables[0][index[0]] * tables[1][index[1]]
+    both = first.times(second)
+    assert (both.at is not None) == (rows == 400)
+    torch.testing.assert_close(both.rows(), plain, rtol=1e-12, atol=0)
+    scaled, logs = both.scaled()
+    torch.testing.assert_close(scaled.rows() * logs.exp()[:, None], plain, rtol=1e-12, atol=0)
+    assert torch.equal(scaled.rows().amax(1), torch.ones(rows, dtype=torch.float64))
+    step = torch.from_numpy(rng.dirichlet(np.ones(4), 4))
+    some = torch.from_numpy(rng.integers(0, rows, 5))
+    torch.testing.assert_close(both.stepped(step).of(some), plain[some] @ step.T, rtol=1e-12, atol=0)
+    own = Messages(plain)
+    torch.testing.assert_close(own.times(first).rows(), plain * first.rows(), rtol=0, atol=0)
+    assert torch.equal(own.of(some), plain[some])
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals

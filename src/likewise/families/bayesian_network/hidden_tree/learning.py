@@ -16,8 +16,8 @@ from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.hidden_tree.clusters import assignments, clusters, features
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
-from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, upward
-from likewise.families.bayesian_network.hidden_tree.regularisation import chosen, with_unseen
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, upward, with_unseen
+from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
@@ -307,7 +307,7 @@ class Learner:
         """The log-probabilities of the states of held-out rows, float64."""
         leaves = with_unseen(tables.leaves)
         found = [
-            upward(shape, tables, [leaves[part[:, i]] for i in range(len(shape))], len(part)).log_prob
+            upward(shape, tables, [Messages.looked_up(leaves, shown) for shown in part.T], len(part)).log_prob
             for part in (self.tests if tests is None else self.tests[tests]).split(TILE)
         ]
         return torch.cat(found).double()

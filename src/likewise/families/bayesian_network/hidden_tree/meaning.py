@@ -12,7 +12,7 @@ from torch import Tensor
 from likewise.events import Quantised, State
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
-from likewise.families.bayesian_network.hidden_tree.passes import beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, beliefs, upward
 from likewise.mathematics import truncated_normal
 from likewise.mathematics.monotone import EDGE
 
@@ -52,8 +52,8 @@ def meaning(network: HiddenTreeNetwork, tree: int, node: int | None = None) -> M
     """
     own, tables = network.of(tree), network.tables[tree]
     at = own.shape.order[0] if node is None else node
-    known: list[Tensor | None] = [None] * len(own.shape)
-    known[at] = torch.eye(len(tables.root), dtype=tables.root.dtype)
+    known: list[Messages | None] = [None] * len(own.shape)
+    known[at] = Messages(torch.eye(len(tables.root), dtype=tables.root.dtype))
     up = upward(own.shape, tables, known, len(tables.root))
     hidden = beliefs(own.shape, tables, up)
     shares = up.log_prob.exp()

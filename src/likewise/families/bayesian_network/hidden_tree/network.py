@@ -13,7 +13,15 @@ from likewise.errors import NotSupported
 from likewise.events import Batch, Event, State
 from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
 from likewise.families.bayesian_network.discrete.nodes import Nodes
-from likewise.families.bayesian_network.hidden_tree.passes import Tables, Upward, beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.passes import (
+    Messages,
+    Tables,
+    Upward,
+    beliefs,
+    distinct,
+    upward,
+    with_unseen,
+)
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import HiddenTree, expected, log_prob
 from likewise.families.bayesian_network.inference.exact import Evidence, impossible
@@ -26,6 +34,9 @@ MAX_STATES = 1 << 12
 
 TILE = 1 << 23
 """Numbers that the messages of a tile of rows take, about."""
+
+
+Look = Callable[[Tensor], Messages]
 
 
 class HiddenTreeNetwork(Prepared[list[Tables]]):
@@ -166,17 +177,19 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
             looks, offset = self._looks(part, seen_only)
             yield (
                 rows,
-                [
-                    upward(self.of(t).shape, tables, [look and look(tables.leaves) for look in looks], len(part))
-                    for t, tables in enumerate(self.tables)
-                ],
+                [self._passed(t, looks, len(part)) for t in range(len(self.trees))],
                 offset,
             )
 
-    def _looks(self, evidence: Evidence, seen_only: bool) -> tuple[list[Callable[[Tensor], Tensor] | None], Tensor]:
-        """For every entry what is known of it, as a map of leaves to weights (B, k), and what the weights lack (B,)."""
+    def _passed(self, t: int, looks: Sequence[Look | None], rows: int) -> Upward:
+        tables = self.tables[t]
+        leaves = with_unseen(tables.leaves)
+        return upward(self.of(t).shape, tables, [look and look(leaves) for look in looks], rows)
+
+    def _looks(self, evidence: Evidence, seen_only: bool) -> tuple[list[Look | None], Tensor]:
+        """What is known of every entry, as a map of `with_unseen(leaves)` to weights, and what these lack (B,)."""
         offset = torch.zeros(len(evidence), dtype=torch.float64)
-        looks: list[Callable[[Tensor], Tensor] | None] = []
+        looks: list[Look | None] = []
         for i, entry in enumerate(self.event.all):
             start, size = self.starts[i], self.sizes[i]
             observed = torch.from_numpy(evidence.observed[:, i])
@@ -189,7 +202,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
                 offset[unseen] += np.log(entry.reserved)
             weighed = i in evidence.log_weights and bool((~observed).any())
             if not weighed:
-                looks.append(None if not known.any() else _observed(known, states.clamp(max=size - 1) + start))
+                looks.append(_observed(torch.where(known, states + start, sum(self.sizes))) if known.any() else None)
                 continue
             logs = torch.from_numpy(evidence.log_weights[i]).masked_fill(observed[:, None], 0.0)
             weights = logs[:, :size]
@@ -323,7 +336,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
             if message is None:
                 hidden[node] = _below(tables, node, hidden[over] if over >= 0 else None, len(record), generator)
                 continue
-            weights = message[record]
+            weights = message.of(record)
             weights = weights * (tables.root if over < 0 else tables.steps[node][hidden[over]])
             hidden[node] = categorical.from_weights(weights, generator)
         return hidden
@@ -340,22 +353,19 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         return categorical.from_weights(weights * leaf.T[z], generator)
 
 
-def _observed(known: Tensor, at: Tensor) -> Callable[[Tensor], Tensor]:
-    """Weights of an entry that is observed in some rows, and not known at all in the others."""
-    if bool(known.all()):
-        return lambda leaves: leaves[at]
-    return lambda leaves: torch.where(known[:, None], leaves[at], torch.ones((), dtype=leaves.dtype))
+def _observed(index: Tensor) -> Look:
+    """Weights of an entry that is observed in some rows, and not known in those whose index is the last of all."""
+    found, at = distinct(index)
+    return lambda leaves: Messages(leaves[found], at)
 
 
-def _weighed(
-    observed: Tensor, known: Tensor, at: Tensor, shares: Tensor, apart: Tensor, start: int
-) -> Callable[[Tensor], Tensor]:
+def _weighed(observed: Tensor, known: Tensor, at: Tensor, shares: Tensor, apart: Tensor, start: int) -> Look:
     """Weights of an entry whose states are weighed where it is not observed."""
 
-    def look(leaves: Tensor) -> Tensor:
+    def look(leaves: Tensor) -> Messages:
         weighed = shares @ leaves[start : start + shares.shape[1]] + apart[:, None]
         seen = torch.where(known[:, None], leaves[at], torch.ones((), dtype=leaves.dtype))
-        return torch.where(observed[:, None], seen, weighed)
+        return Messages(torch.where(observed[:, None], seen, weighed))
 
     return look
 

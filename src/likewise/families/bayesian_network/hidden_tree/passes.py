@@ -1,7 +1,8 @@
 """Messages in one tree of hidden states: up to the root, and down again.
 
 Every node i of the tree is a hidden state z_i out of k, which chooses what its column shows. What is known of a column
-is a weight (B, k) for each of its hidden states; all else is sums over the states of one node after the other.
+is a weight (B, k) for each of its hidden states; all else is sums over the states of one node after the other. Where
+rows agree in all that is known below a node, its message is found once for all of them.
 """
 
 from __future__ import annotations
@@ -72,6 +73,64 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """A weight for each hidden state of each of B rows.
+
+    Attributes
+    ----------
+    distinct : (n, k)
+    at : int64 (B,) or None
+        Which of them each row has; None where row number b has number b.
+    """
+
+    distinct: Tensor
+    at: Tensor | None = None
+
+    @staticmethod
+    def looked_up(table: Tensor, index: Tensor) -> Messages:
+        """Row number `index[b]` of a table for row b."""
+        found, at = distinct(index)
+        return Messages(table[found], at)
+
+    def rows(self) -> Tensor:
+        """Those of all rows (B, k)."""
+        return self.distinct if self.at is None else self.distinct[self.at]
+
+    def of(self, rows: Tensor) -> Tensor:
+        """Those of some rows."""
+        return self.distinct[rows if self.at is None else self.at[rows]]
+
+    def times(self, other: Messages) -> Messages:
+        """The products of both."""
+        if self.at is None or other.at is None:
+            return Messages(self.rows() * other.rows())
+        size = len(other.distinct)
+        pairs, at = distinct(self.at * size + other.at)
+        return Messages(self.distinct[pairs // size] * other.distinct[pairs % size], at)
+
+    def scaled(self) -> tuple[Messages, Tensor]:
+        """With 1 as the largest weight of each row, and the logs (B,) of what was the largest."""
+        top = _positive(self.distinct.amax(1))
+        logs = top.log()
+        return Messages(self.distinct / top[:, None], self.at), logs if self.at is None else logs[self.at]
+
+    def stepped(self, step: Tensor) -> Messages:
+        """Given the hidden state of the node above, by the step p(z | z above) between them."""
+        return Messages(self.distinct @ step.T, self.at)
+
+
+def distinct(index: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The different numbers of (B,), and which of them each is; themselves and None where few are alike."""
+    found, at = index.unique(return_inverse=True)
+    return (found, at) if 2 * len(found) <= len(index) else (index, None)
+
+
+def with_unseen(leaves: Tensor) -> Tensor:
+    """The leaves (states of all columns, k) and below them what a state that was never seen says: nothing."""
+    return torch.cat([leaves, leaves.new_ones(1, leaves.shape[1])])
+
+
+@dataclass(frozen=True)
 class Upward:
     """What the evidence below and at every node says of its hidden state; None where there is none.
 
@@ -79,38 +138,36 @@ class Upward:
     ----------
     log_prob : (B,)
         Of the evidence; minus infinity where it is impossible.
-    messages : nodes of (B, k)
+    messages : nodes of Messages
         In proportion to p(evidence at and below the node | z).
-    passed : nodes of (B, k)
+    passed : nodes of Messages
         The same given the hidden state of the node above; None at the root as well.
     """
 
     log_prob: Tensor
-    messages: list[Tensor | None]
-    passed: list[Tensor | None]
+    messages: list[Messages | None]
+    passed: list[Messages | None]
 
 
-def upward(shape: Shape, tables: Tables, weights: Sequence[Tensor | None], rows: int) -> Upward:
+def upward(shape: Shape, tables: Tables, weights: Sequence[Messages | None], rows: int) -> Upward:
     """Messages from the leaves to the root for `rows` rows; a node without weights knows nothing of its column."""
     total = torch.zeros(rows, dtype=tables.root.dtype, device=tables.root.device)
-    messages: list[Tensor | None] = list(weights)
-    passed: list[Tensor | None] = [None] * len(shape)
+    messages = list(weights)
+    passed: list[Messages | None] = [None] * len(shape)
     for node in reversed(shape.order):
         message = messages[node]
         for child in shape.children[node]:
             below = passed[child]
             if below is None:
                 continue
-            message = below if message is None else message * below
             # A product of many messages would underflow.
-            top = _positive(message.amax(1))
-            message = message / top[:, None]
-            total = total + top.log()
+            message, logs = (below if message is None else message.times(below)).scaled()
+            total = total + logs
         messages[node] = message
         if shape.parents[node] >= 0 and message is not None:
-            passed[node] = message @ tables.steps[node].T
+            passed[node] = message.stepped(tables.steps[node])
     found = messages[shape.order[0]]
-    return Upward(total if found is None else total + (found @ tables.root).log(), messages, passed)
+    return Upward(total if found is None else total + (found.rows() @ tables.root).log(), messages, passed)
 
 
 def beliefs(
@@ -134,12 +191,12 @@ def beliefs(
         if over < 0:
             belief = tables.root.expand(len(up.log_prob), -1)
         else:
-            share = found[over] if passed is None else found[over] / _positive(passed)
+            share = found[over] if passed is None else found[over] / _positive(passed.rows())
             if above is not None:
                 above(node, share)
             belief = share @ tables.steps[node]
         if message is not None:
-            belief = belief * message
+            belief = belief * message.rows()
         found[node] = belief / _positive(belief.sum(1, keepdim=True))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, beliefs, upward, with_unseen
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 
 STEPS = (0.1, 0.3, 1.0)
@@ -31,14 +31,14 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     """
     tables, marginals = marginals.tables(counts, old), marginals.within(counts)
     leaves = with_unseen(tables.leaves)
-    up = upward(shape, tables, [leaves[index[:, i]] for i in range(len(shape))], len(index))
+    up = upward(shape, tables, [Messages.looked_up(leaves, shown) for shown in index.T], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
 
     def choose_step(node: int, share: Tensor) -> None:
         message = up.messages[node]
         assert message is not None
         versions = [Marginals.step(counts.steps[node], torch.tensor(strength)) for strength in STEPS]
-        scores = [((share @ version) * message).sum(1).log().sum() for version in versions]
+        scores = [((share @ version) * message.rows()).sum(1).log().sum() for version in versions]
         step[node] = STEPS[int(torch.stack(scores).argmax())]
 
     found = beliefs(shape, tables, up, above=choose_step)
@@ -59,8 +59,3 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
                     best, leaf[i], shaped[i] = score, weight, width
         start += len(part)
     return Strengths(step, leaf, shaped)
-
-
-def with_unseen(leaves: Tensor) -> Tensor:
-    """The leaves (states of all columns, k) and below them what a state that was never seen says: nothing."""
-    return torch.cat([leaves, leaves.new_ones(1, leaves.shape[1])])

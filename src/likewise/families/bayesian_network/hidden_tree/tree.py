@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables, beliefs, upward
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, Upward, beliefs, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 
 MAX_PARAMETERS = 1 << 28
@@ -72,7 +72,11 @@ class HiddenTree(nn.Module):
 
 def log_prob(shape: Shape, tables: Tables, index: Tensor) -> Tensor:
     """The log-probabilities (B,) of complete rows; `index` (B, nodes) is the row of `tables.leaves` of each column."""
-    return upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index)).log_prob
+    return _complete(shape, tables, index).log_prob
+
+
+def _complete(shape: Shape, tables: Tables, index: Tensor) -> Upward:
+    return upward(shape, tables, [Messages.looked_up(tables.leaves, shown) for shown in index.T], len(index))
 
 
 def expected(shape: Shape, tables: Tables, index: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tables]:
@@ -81,7 +85,7 @@ def expected(shape: Shape, tables: Tables, index: Tensor, weights: Tensor | None
     `index` (B, nodes) says which row of `tables.leaves` each column shows, `weights` (B,) how often each row counts:
     the E-step of expectation maximisation (Dempster, Laird and Rubin 1977).
     """
-    up = upward(shape, tables, [tables.leaves[index[:, i]] for i in range(len(shape))], len(index))
+    up = _complete(shape, tables, index)
     steps = torch.zeros_like(tables.steps)
 
     def weighed(rows: Tensor) -> Tensor:
@@ -90,7 +94,7 @@ def expected(shape: Shape, tables: Tables, index: Tensor, weights: Tensor | None
     def pairs(node: int, share: Tensor) -> None:
         message = up.messages[node]
         assert message is not None
-        torch.mm(weighed(share).T, message, out=steps[node])
+        torch.mm(weighed(share).T, message.rows(), out=steps[node])
 
     found = beliefs(shape, tables, up, above=pairs)
     shown = torch.cat([weighed(found[i]) for i in range(len(shape))])
