@@ -199,13 +199,13 @@ def learner(drawn: tuple[Batch, Batch, Batch]) -> learning.Learner:
 
 
 def test_states_are_as_many_as_rows_suffice_for(learner: learning.Learner) -> None:
-    assert [learner.states(rows, math.inf) for rows in (1, 359, 360, 4000, 10**7)] == [8, 8, 9, 100, 256]
+    assert [learner.states(rows, math.inf) for rows in (1, 539, 540, 6000, 10**7)] == [8, 8, 9, 100, 256]
 
 
 def test_states_are_as_many_as_seconds_suffice_for(learner: learning.Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner, "seconds_of_a_pass", lambda states, rows: rows * states**2)
     for most, seconds in ((8, 0.0), (15, 30**2 - 1), (30, 30**2), (60, 60**2)):
-        assert learner.states(2400, learning.USUAL * 2400 * seconds) == most
+        assert learner.states(3600, learning.USUAL * 3600 * seconds) == most
 
 
 def test_seconds_of_a_pass_are_those_of_its_minibatches(

@@ -25,13 +25,13 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 PARTS = 8
 """Trees of a mixture, each for its part of the rows."""
 
-ROWS_A_STATE = 40
+ROWS_A_STATE = 60
 """A tree has a hidden state for so many rows of its part, of which there are from `FEWEST_STATES` to `MOST_STATES`."""
 
 FEWEST_STATES = 8
 MOST_STATES = 256
 
-MAX_MIXTURES = 4
+MAX_MIXTURES = 8
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
 
