@@ -16,7 +16,7 @@ from scipy.stats import chisquare, norm
 from likewise.errors import DataError, NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction, Status
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
-from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, upward
+from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, distinct, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.family import Question
 from likewise.mathematics.monotone import MonotoneMap
@@ -364,7 +364,8 @@ def test_messages_that_rows_share_are_those_of_each_row(rows: int) -> None:
     rng = np.random.default_rng(rows)
     tables = [torch.from_numpy(rng.dirichlet(np.ones(4), size)) for size in (6, 3)]
     index = [torch.from_numpy(rng.integers(0, len(table), rows)) for table in tables]
-    first, second = (Messages.looked_up(table, own) for table, own in zip(tables, index, strict=True))
+    found = [distinct(own) for own in index]
+    first, second = (Messages(table[own], at) for table, (own, at) in zip(tables, found, strict=True))
     plain = tables[0][index[0]] * tables[1][index[1]]
     both = first.times(second)
     assert (both.at is not None) == (rows == 400)

@@ -307,7 +307,7 @@ class Learner:
         """The log-probabilities of the states of held-out rows, float64."""
         leaves = with_unseen(tables.leaves)
         found = [
-            upward(shape, tables, [Messages.looked_up(leaves, shown) for shown in part.T], len(part)).log_prob
+            upward(shape, tables, [Messages(leaves[shown]) for shown in part.T], len(part)).log_prob
             for part in (self.tests if tests is None else self.tests[tests]).split(TILE)
         ]
         return torch.cat(found).double()

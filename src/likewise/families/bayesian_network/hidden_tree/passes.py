@@ -86,12 +86,6 @@ class Messages:
     distinct: Tensor
     at: Tensor | None = None
 
-    @staticmethod
-    def looked_up(table: Tensor, index: Tensor) -> Messages:
-        """Row number `index[b]` of a table for row b."""
-        found, at = distinct(index)
-        return Messages(table[found], at)
-
     def rows(self) -> Tensor:
         """Those of all rows (B, k)."""
         return self.distinct if self.at is None else self.distinct[self.at]

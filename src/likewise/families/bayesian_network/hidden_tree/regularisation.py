@@ -31,7 +31,7 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     """
     tables, marginals = marginals.tables(counts, old), marginals.within(counts)
     leaves = with_unseen(tables.leaves)
-    up = upward(shape, tables, [Messages.looked_up(leaves, shown) for shown in index.T], len(index))
+    up = upward(shape, tables, [Messages(leaves[shown]) for shown in index.T], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
 
     def choose_step(node: int, share: Tensor) -> None:

@@ -76,7 +76,7 @@ def log_prob(shape: Shape, tables: Tables, index: Tensor) -> Tensor:
 
 
 def _complete(shape: Shape, tables: Tables, index: Tensor) -> Upward:
-    return upward(shape, tables, [Messages.looked_up(tables.leaves, shown) for shown in index.T], len(index))
+    return upward(shape, tables, [Messages(tables.leaves[shown]) for shown in index.T], len(index))
 
 
 def expected(shape: Shape, tables: Tables, index: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tables]:
