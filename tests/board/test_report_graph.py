@@ -248,18 +248,18 @@ def test_hidden_states_are_told_in_a_table():
     hidden = HiddenStates("cloudy", 16, 3, 0.45, (state, replace(state, share=0.125)))
     section = graph_section(Network(network, hidden=hidden), "model", 0)
     assert section.words == (
-        "4 columns, in a mixture of 3 trees. The first is drawn, with 16 hidden states behind each, which stands for "
-        "45% of the records."
+        "4 columns, in a mixture of 3 trees. The first is drawn, with 16 hidden states behind each, and its weight is "
+        "45%."
     )
     page = templates().get_template("networks.html").render(networks=[section])
     assert "has no direction" in page
     assert "An arrow" not in page
     assert "behind cloudy stand for" in page
     assert page.count('class="fact"') == 4
-    assert "in the first of 3 trees, which stands for 45% of the records" in page
+    assert "in the first of 3 trees, whose weight is 45%" in page
     alone = graph_section(Network(network, hidden=replace(hidden, trees=1, share=1.0)), "model", 0)
     assert alone.words == "4 columns with 16 hidden states behind each, in one tree."
-    assert " of the records" not in templates().get_template("networks.html").render(networks=[alone])
+    assert "whose weight" not in templates().get_template("networks.html").render(networks=[alone])
     assert "amount <b>12</b>" in page
     # Where the tree is too large to be drawn, its states are told all the same.
     undrawn = graph_section(Network(reason="too many", hidden=hidden), "model", 0)

@@ -208,7 +208,7 @@ def test_one_tree_of_a_mixture_says_for_which_share_of_the_records_it_stands():
     assert sum(model.tree_weights_) == pytest.approx(1)
     assert found.hidden.share == model.tree_weights_[0] == pytest.approx(one.mean(), abs=0.05)
     section = graph_section(found, "model", 0)
-    assert section.words.endswith(f"behind each, which stands for {percent(found.hidden.share)} of the records.")
+    assert section.words.endswith(f"behind each, and its weight is {percent(found.hidden.share)}.")
     assert sum(state.share for state in found.hidden.told) == pytest.approx(1)
     assert lw.BayesianNetwork(structure=[]).fit(frame).tree_weights_ == []
 

@@ -53,8 +53,9 @@ class BayesianNetwork(AnsweringMixin, Generative):
         What searches maximise; "bge" is one for values="linear_gaussian" and columns that are all numbers, where
         anything but "aic" and "bge" means BIC for values.
     equivalent_sample_size : "auto" or float
-        Of BDeu: how many records its prior is worth. "auto" is 1, and in hill climbing the power of two, up to 64,
-        under which the records are the most probable, in the tree of most mutual information.
+        Of BDeu: how many records its prior is worth. "auto" is 1, and in hill climbing over bins the power of two, up
+        to 64, under which the records are the most probable, in the tree of most mutual information. Hill climbing
+        over bins leaves out parents that tell nothing where the others are known, though BDeu gains by them.
     required, forbidden : sequences of edges `(parent, child)` by name, or None
         Edges that the graph must have, or must not have. A required edge stays where its parent turns out to tell
         nothing.
@@ -360,7 +361,10 @@ class BayesianNetwork(AnsweringMixin, Generative):
 
     @property
     def tree_weights_(self) -> list[float]:
-        """The share of the records that each tree of structure="hidden_tree" stands for; empty for other structures."""
+        """The weight of each tree in the mixture of structure="hidden_tree"; empty for other structures.
+
+        Where several mixtures of all records stand side by side, each is that of the tree's part, over their number.
+        """
         check_is_fitted(self, "family_")
         assert isinstance(self.family_, BayesianNetworkFamily)
         return self.family_.weights

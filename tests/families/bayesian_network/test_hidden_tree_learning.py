@@ -23,6 +23,7 @@ from likewise.families.bayesian_network.hidden_tree.learning import fit
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
+from likewise.families.bayesian_network.hidden_tree.regularisation import START
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
 
@@ -203,12 +204,22 @@ def test_states_are_as_many_as_rows_suffice_for(learner: learning.Learner) -> No
 
 
 def test_states_are_as_many_as_seconds_suffice_for(learner: learning.Learner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "seconds_of_a_pass", lambda states, rows: rows * states**2)
-    for most, seconds in ((8, 0.0), (15, 30**2 - 1), (30, 30**2), (60, 60**2)):
+    monkeypatch.setattr(learner, "seconds_a_row", lambda states: states**2)
+    for most, seconds in ((8, 0.0), (8, 16**2 - 1), (16, 16**2), (32, 60**2 - 1), (60, 60**2)):
         assert learner.states(3600, learning.USUAL * 3600 * seconds) == most
 
 
-def test_seconds_of_a_pass_are_those_of_its_minibatches(
+def test_a_tree_is_never_larger_than_allowed(learner: learning.Learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns, shown = len(SIZES), sum(SIZES)
+    monkeypatch.setattr(learning, "MAX_NUMBERS", columns * 20**2 + shown * 20)
+    assert learner.states(10**6, math.inf) == 20
+    monkeypatch.setattr(learning, "MAX_NUMBERS", columns * 20**2 + shown * 20 - 1)
+    assert learner.states(10**6, math.inf) == 19
+    monkeypatch.setattr(learning, "MAX_NUMBERS", 1)
+    assert learner.states(10**6, math.inf) == 1
+
+
+def test_seconds_a_row_are_those_of_minibatches_that_are_timed_once(
     learner: learning.Learner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a clock that shows the work done: so many rows, and three units a minibatch for what else there is."""
@@ -221,7 +232,9 @@ def test_seconds_of_a_pass_are_those_of_its_minibatches(
 
     monkeypatch.setattr(learning, "expected", timed)
     monkeypatch.setattr(learning.time, "monotonic", lambda: clock)
-    assert learner.seconds_of_a_pass(8, 1000) == pytest.approx((512 + 3) * 1000 / 512)
+    for _ in range(3):
+        assert learner.seconds_a_row(8) == pytest.approx((512 + 3) / 512)
+    assert clock == 2 * 515
 
 
 @pytest.mark.usefixtures("few_passes")
@@ -238,12 +251,33 @@ def test_a_tree_has_hidden_states_for_its_rows(
 
 
 @pytest.mark.usefixtures("few_passes")
-def test_without_held_out_rows_there_is_one_mixture(drawn: tuple[Batch, Batch, Batch]) -> None:
+def test_without_held_out_rows_there_is_one_mixture_of_what_was_learned_last(drawn: tuple[Batch, Batch, Batch]) -> None:
     train, held_out, _ = (part.rows(slice(0, 300)) for part in drawn)
     network, _, record = fit(categorical_event(SIZES), train, held_out.rows(slice(0, 0)), learning.Options(3), 0)
-    assert len(record["tried"]) == 2
+    assert len(record["tried"]) == 1
     assert record["components"] == len(network.trees) == record["tried"][0]["components"]
-    assert network.log_prob(held_out).isfinite().all()
+    assert record["tried"][0]["passes"] == 6
+    for t in range(len(network.trees)):  # with strengths that nothing told to change
+        assert torch.equal(network.of(t).smoothing, torch.tensor(START)[:, None].expand(3, 6))
+    some, _, _ = fit(categorical_event(SIZES), train, held_out, learning.Options(3), 0)
+    gap = float((some.log_prob(held_out) - network.log_prob(held_out)).mean())
+    assert gap < 0.3
+
+
+@pytest.mark.parametrize("rows", [2, 3, 60, 3000])
+def test_rare_categories_and_few_rows_leave_parts_with_rows_alone(rows: int) -> None:
+    """A category among two hundred is a cluster, and no part of a mixture over eight groups of them."""
+    rng = np.random.default_rng(rows)
+    frame = pd.DataFrame({"city": rng.choice([f"c{i}" for i in range(200)], rows), "v": rng.choice(["a", "b"], rows)})
+    domain = lw.Table().fit(frame)
+    nodes = Nodes(domain.event, [None] * 2)
+    states = nodes.states(domain.encode(frame))
+    counts = states[:, 0].bincount()
+    rare = states[:, 0] == counts.masked_fill(counts == 0, rows).argmin()
+    for first in (~rare, torch.arange(rows) % 5, torch.arange(rows) > 0):
+        found = Partition(Groups(nodes, states), states, first.long())
+        assert sum(math.exp(tree.log_weight) for tree in found.trees) <= 1 + 1e-5
+        assert found.shares(states).isfinite().all()
 
 
 def test_time_is_obeyed(drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,9 +177,9 @@ class HiddenStates:
     ----------
     column : str
     states, trees : int
-        Hidden states behind every column, and trees in the mixture.
+        Hidden states behind every column of the drawn tree, and trees in the mixture.
     share : float
-        Of the records, those that the drawn tree stands for.
+        The weight of the drawn tree in the mixture.
     told : tuple of HiddenState
         The most probable first.
     """

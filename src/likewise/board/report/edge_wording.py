@@ -79,7 +79,7 @@ def size(network: NetworkDrawing, hidden: HiddenStates | None) -> str:
     behind = f"{hidden.states} hidden {_plural('state', hidden.states)} behind each"
     if hidden.trees == 1:
         return f"{columns} with {behind}, in one tree."
-    first = f"The first is drawn, with {behind}, which stands for {percent(hidden.share)} of the records."
+    first = f"The first is drawn, with {behind}, and its weight is {percent(hidden.share)}."
     return f"{columns}, in a mixture of {hidden.trees} trees. {first}"
 
 

@@ -61,8 +61,8 @@ class BayesianNetworkFamily(Family):
     score : "bdeu", "bic", "aic", "k2" or "bge"
         What searches maximise.
     equivalent_sample_size : "auto" or float
-        Of BDeu. "auto" is 1, and in hill climbing the power of two under which the records are the most probable, in
-        the tree of most mutual information.
+        Of BDeu. "auto" is 1, and in hill climbing over bins the power of two under which the records are the most
+        probable, in the tree of most mutual information.
     required, forbidden : lists of edges
         By name or number.
     tiers : list of lists of columns
@@ -185,9 +185,11 @@ class BayesianNetworkFamily(Family):
 
     def _build(self, network: dict[str, Any]) -> Network:
         if "trees" in network:
+            if not network["trees"]:
+                raise ValueError("A mixture has one tree at least.")
             return HiddenTreeNetwork(self.event, network["grains"], network["states"], network["trees"])
         if "structure" in network:
-            check(one_of("edges", *get_args(Structure)), structure=network["structure"])
+            check(one_of("edges", "ordered", *get_args(SearchName)), structure=network["structure"])
         for part in network["conditionals"]:
             if part["smoothing"] is not None:
                 learning.smoothing_of(part["smoothing"])
@@ -368,7 +370,7 @@ class BayesianNetworkFamily(Family):
 
     @property
     def weights(self) -> list[float]:
-        """The share of the records that each tree of hidden states stands for; empty where the network is none."""
+        """The weight of each tree of hidden states in the mixture; empty where the network is none."""
         network = self._fitted()
         return network.weights.tolist() if isinstance(network, HiddenTreeNetwork) else []
 

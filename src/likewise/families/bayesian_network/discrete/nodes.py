@@ -54,6 +54,10 @@ class Bins(nn.Module):
         """The number of bins."""
         return len(self.grains)
 
+    def ends(self) -> Tensor:
+        """Where bins begin, and at last where they end (bins + 1,)."""
+        return self.edges[torch.tensor([0, *self.grains], device=self.edges.device).cumsum(0)]
+
     def owner(self) -> Tensor:
         """The bin of each grain."""
         sizes = torch.tensor(self.grains, device=self.edges.device)
@@ -184,8 +188,7 @@ class Nodes(nn.Module):
         found = [State(code) for code in range(0 if bins is None else 1, entry.seen)]
         if bins is None:
             return found
-        ends = bins.edges[torch.tensor([0, *bins.grains]).cumsum(0)].tolist()
-        return [*(State(0, low, high) for low, high in itertools.pairwise(ends)), *found]
+        return [*(State(0, low, high) for low, high in itertools.pairwise(bins.ends().tolist())), *found]
 
     def numbers(self, i: int) -> Tensor:
         """The states of entry `i` that lie among its values, ascending: bins, and codes with coordinates.
@@ -195,7 +198,7 @@ class Nodes(nn.Module):
         bins, entry = self.of(i), self.event.all[i]
         if bins is None:
             return torch.empty(0, dtype=torch.int64)
-        ends = bins.edges[torch.tensor([0, *bins.grains]).cumsum(0)]
+        ends = bins.ends()
         middle = truncated_normal.quantile(torch.full_like(ends[1:], 0.5), ends[:-1], ends[1:])
         places = dict(enumerate(middle.tolist()))
         places |= {bins.size - 1 + code: z for code, z in enumerate(entry.coordinates) if z is not None}
@@ -270,6 +273,13 @@ class Nodes(nn.Module):
         if evidence is None:
             return drawn
         return keep_observed(evidence, drawn)
+
+
+def others(numbers: Tensor, size: int) -> Tensor:
+    """Which of `size` states are none of these, ascending."""
+    left = torch.ones(size, dtype=torch.bool, device=numbers.device)
+    left[numbers] = False
+    return left.nonzero()[:, 0]
 
 
 def keep_observed(evidence: Batch, drawn: Batch) -> Batch:

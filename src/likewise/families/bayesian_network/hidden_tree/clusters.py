@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from likewise.families.bayesian_network.discrete.nodes import others
 from likewise.families.bayesian_network.hidden_tree.passes import Shape
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals
 
@@ -29,15 +30,13 @@ TILE = 4096
 def features(states: Tensor, marginals: Marginals) -> list[Tensor]:
     """Each column as a matrix (rows, some), centred: normal scores of numbers, indicators of other codes."""
     found = []
-    for i, (own, size, place) in enumerate(zip(states.T, marginals.sizes, marginals.places, strict=True)):
-        others = torch.ones(size, dtype=torch.bool)
-        parts = []
-        if place is not None:
-            others[marginals.numbers[i]] = False
-            scores = torch.zeros(size).index_copy(0, marginals.numbers[i], place.float())
-            parts = [scores[own][:, None]]
-        parts.append((own[:, None] == others.nonzero()[:, 0]).float())
-        part = torch.cat(parts, 1)
+    every = zip(states.T, marginals.sizes, marginals.numbers, marginals.places, strict=True)
+    for own, size, numbers, place in every:
+        if place is None:
+            part = torch.nn.functional.one_hot(own, size).float()
+        else:
+            scores = torch.zeros(size).index_copy(0, numbers, place.float())
+            part = torch.cat([scores[own][:, None], (own[:, None] == others(numbers, size)).float()], 1)
         found.append(part - part.mean(0))
     return found
 

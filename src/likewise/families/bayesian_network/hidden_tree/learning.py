@@ -31,6 +31,9 @@ ROWS_A_STATE = 60
 FEWEST_STATES = 8
 MOST_STATES = 256
 
+MAX_NUMBERS = 1 << 22
+"""Parameters of a tree at most: 16 MB of a file, of which a model may have many."""
+
 MAX_MIXTURES = 8
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
@@ -93,13 +96,13 @@ def fit(
     parts = options.components or max(1, min(PARTS, len(train) // (2 * FEWEST_STATES * ROWS_A_STATE)))
     mixtures = [learner.mixture(parts, options.states)]
     tried = [mixtures[0].facts(learner.values)]
-    while options.components is None and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
+    several = options.components is None and len(held_out) > 0
+    while several and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
         another = learner.mixture(parts, options.states, resampled=True)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
-        if not gain > 0:  # nor where there are no held-out rows to tell
-            break
-        mixtures.append(another)
+        if gain > 0:
+            mixtures.append(another)
         if gain < GAIN:
             break
     trees = [tree for mixture in mixtures for tree in mixture.trees]
@@ -178,7 +181,8 @@ class Learner:
         deadline: float,
     ) -> None:
         self.network, self.generator, self.deadline = network, generator, deadline
-        self.rows, self.held_out = network.nodes.states(train), network.nodes.states(held_out)
+        self._paces: dict[int, float] = {}
+        self.rows, self.held_out = network.complete(train), network.nodes.states(held_out)
         self.index = self.rows + torch.tensor(network.starts)
         # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
         seen = self.held_out < torch.tensor(network.sizes)
@@ -196,13 +200,23 @@ class Learner:
 
     def states(self, rows: int, seconds: float) -> int:
         """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
-        states = min(max(rows // ROWS_A_STATE, FEWEST_STATES), MOST_STATES)
-        while seconds < math.inf and states > FEWEST_STATES and USUAL * self.seconds_of_a_pass(states, rows) > seconds:
-            states = max(states // 2, FEWEST_STATES)
+        columns, shown = len(self.network.event), sum(self.network.sizes)
+        most = min(max(rows // ROWS_A_STATE, FEWEST_STATES), MOST_STATES)
+        # The positive root of columns k^2 + shown k = MAX_NUMBERS.
+        largest = (math.sqrt(shown**2 + 4 * columns * MAX_NUMBERS) - shown) / (2 * columns)
+        most = max(min(most, int(largest)), 1)
+        states = min(FEWEST_STATES, most)
+        while states < most:
+            more = min(2 * states, most)
+            if seconds < math.inf and USUAL * rows * self.seconds_a_row(more) > seconds:
+                break
+            states = more
         return states
 
-    def seconds_of_a_pass(self, states: int, rows: int) -> float:
-        """What a pass through so many rows takes about: the faster of two minibatches is timed."""
+    def seconds_a_row(self, states: int) -> float:
+        """What a row takes about, where it is learned from once: the faster of two minibatches is timed, once."""
+        if states in self._paces:
+            return self._paces[states]
         columns, index = len(self.network.event), self.index[:MINIBATCH]
         shape = Shape((-1, *[0] * (columns - 1)))
         sizes = ((states,), (columns, states, states), (sum(self.network.sizes), states))
@@ -212,7 +226,8 @@ class Learner:
             start = time.monotonic()
             expected(shape, tables, index)
             taken.append(time.monotonic() - start)
-        return min(taken) * rows / len(index)
+        self._paces[states] = min(taken) / len(index)
+        return self._paces[states]
 
     def mixture(self, count: int, states: int | None, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
@@ -276,7 +291,7 @@ class Learner:
             tables = self.marginals.tables(counts, strengths)
             now = self.score(shape, tables, tests)
             since += 1
-            if now > best_score:
+            if now > best_score or not len(tests):
                 best, best_score, since = (counts, strengths), now, 0
         tables = self.marginals.tables(*best)
         return Learned(parents, *best, size / len(self.index), self.scores(shape, tables), passes)

@@ -32,11 +32,12 @@ from likewise.mathematics import categorical
 MAX_STATES = 1 << 12
 """Hidden states of a node at most: a limit on what a model file may ask for."""
 
-TILE = 1 << 23
-"""Numbers that the messages of a tile of rows take, about."""
+TILE = 1 << 25
+"""Numbers that the messages of a tile of rows take in all trees, about."""
 
 
 Look = Callable[[Tensor], Messages]
+"""From the leaves of a tree to what is known of a column in every row."""
 
 
 class HiddenTreeNetwork(Prepared[list[Tables]]):
@@ -136,8 +137,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         times = sum(float(tree.root.sum()) for tree in trees) / float(self.shown[: self.sizes[0]].sum())
         weights = self.weights.log()
         self.count(batch)
-        states = self.nodes.states(batch)
-        index = (states + torch.tensor(self.starts))[self._known(states)]
+        index = self.complete(batch) + torch.tensor(self.starts)
         for part in index.split(self._rows):
             scores = [log_prob(tree.shape, own, part) for tree, own in zip(trees, tables, strict=True)]
             shares = times * (torch.stack(scores, 1) + weights).softmax(1)
@@ -146,9 +146,10 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
                 tree.keep(Tables(counts.root + found.root, counts.steps + found.steps, counts.leaves + found.leaves))
         self._weigh()
 
-    def _known(self, states: Tensor) -> Tensor:
-        """Rows (B,) in which every column is in a state that some training record had."""
-        return (states < torch.tensor(self.sizes, device=states.device)).all(1)
+    def complete(self, batch: Batch) -> Tensor:
+        """The states (rows, columns) of fully observed records, without those in states that no training record had."""
+        states = self.nodes.states(batch)
+        return states[(states < torch.tensor(self.sizes, device=states.device)).all(1)]
 
     # --------------------------------------------------------------------------------------------------------- scores
 
@@ -167,7 +168,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     @property
     def _rows(self) -> int:
         """Rows of a tile."""
-        return max(16, TILE // (len(self.event) * max(self.hidden, default=1)))
+        return max(16, TILE // (len(self.event) * max(sum(self.hidden), 1)))
 
     def _upward(self, evidence: Evidence, seen_only: bool) -> Iterator[tuple[slice, list[Upward], Tensor]]:
         """For tiles of rows: which, the messages of every tree, and what is to be added to their logs (B,)."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from likewise.families.bayesian_network.discrete.graphs import GRAPH_GROUPS
 from likewise.families.bayesian_network.discrete.growth import column
-from likewise.families.bayesian_network.discrete.nodes import Nodes
+from likewise.families.bayesian_network.discrete.nodes import Nodes, others
 from likewise.families.bayesian_network.structure.chow_liu import most_telling_tree
 from likewise.families.bayesian_network.structure.scores import pair_information
 
@@ -50,9 +50,7 @@ class Groups:
         self.sizes: list[int] = []
         for i, size in enumerate(nodes.sizes):
             numbers = nodes.numbers(i)
-            others = torch.ones(size, dtype=torch.bool)
-            others[numbers] = False
-            rank = torch.cat([numbers, others.nonzero()[:, 0]]).argsort()
+            rank = torch.cat([numbers, others(numbers, size)]).argsort()
             states: Any = rank[rows[:, i]].numpy()
             part = column(states, size, len(numbers), GRAPH_GROUPS, GRAPH_GROUPS)
             self.of.append(torch.from_numpy(part.group_of)[rank])
@@ -110,7 +108,9 @@ class Partition:
         shares = torch.nn.functional.one_hot(at).float()
         last = -torch.inf
         for _ in range(ROUNDS):
-            self.trees = [self._tree(shown, own) for own in shares.T if float(own.sum()) >= 1.0]
+            # A part without a record of its own has no tree; where shares are that small for all, one tree is for all.
+            kept = [own for own in shares.T if float(own[own > LEAST].sum()) >= 1.0]
+            self.trees = [self._tree(shown, own) for own in kept or [shares.sum(1)]]
             logs = self._logs(found)
             total = logs.logsumexp(1)
             shares = (logs - total[:, None]).exp()
@@ -126,7 +126,8 @@ class Partition:
         pairs, size = (told * weights[:, None]).T @ told, float(weights.sum())
         above = most_telling_tree(pair_information(pairs.double().numpy(), self.groups.sizes, size))
         parents = [part[0] if part else -1 for part in above]
-        return PlainTree(parents, _log_tables(pairs, parents, self.groups.starts), math.log(size / len(shares)))
+        tables = _log_tables(pairs, parents, self.groups.starts)
+        return PlainTree(parents, tables, math.log(float(shares.sum()) / len(shares)))
 
     def _logs(self, groups: Tensor) -> Tensor:
         return torch.stack([tree.log_prob(groups, self.groups.starts) for tree in self.trees], 1)

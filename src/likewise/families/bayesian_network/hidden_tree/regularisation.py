@@ -24,12 +24,14 @@ def start(nodes: int) -> Strengths:
 def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, index: Tensor) -> Strengths:
     """The strengths with which held-out rows (B, nodes) are most probable, each changed while the others are as before.
 
-    Rows are numbers of rows of `with_unseen(leaves)`.
+    Rows are numbers of rows of `with_unseen(leaves)`. What no row tells of stays as it was.
 
     A record's probability is linear in every table: with the messages of all other nodes, those of many versions of one
     table need no pass of their own.
     """
-    tables, marginals = marginals.tables(counts, old), marginals.within(counts)
+    if not len(index):
+        return old
+    tables, own = marginals.tables(counts, old), marginals.within(counts)
     leaves = with_unseen(tables.leaves)
     up = upward(shape, tables, [Messages(leaves[shown]) for shown in index.T], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
@@ -45,16 +47,16 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     start = 0
     for i, part in enumerate(counts.leaves.split(marginals.sizes)):
         seen = index[:, i] < len(tables.leaves)
-        own = index[seen, i]
-        outside = found[i][seen] / leaves[own]
+        shown = index[seen, i]
+        outside = found[i][seen] / leaves[shown]
         outside = outside / outside.sum(1, keepdim=True)
-        numbers = marginals.numbers[i]
-        tilted = marginals.tilted(i, part[numbers]) if len(numbers) > 1 else None
+        numbers = own.numbers[i]
+        tilted = own.tilted(i, part[numbers]) if len(numbers) > 1 else None
         best = -torch.inf
-        for weight in LEAVES:
+        for weight in LEAVES if len(shown) else ():
             for width in SHAPES if len(numbers) > 1 else SHAPES[:1]:
-                version = marginals.leaf(i, part, weight, width, tilted)
-                score = float((outside * version[own - start]).sum(1).log().sum())
+                version = own.leaf(i, part, weight, width, tilted)
+                score = float((outside * version[shown - start]).sum(1).log().sum())
                 if score > best:
                     best, leaf[i], shaped[i] = score, weight, width
         start += len(part)
