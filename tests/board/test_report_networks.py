@@ -192,7 +192,7 @@ def test_hidden_states_are_told_by_what_sets_their_records_apart(hidden_tree):
         assert ends == pytest.approx([size - 2.6, size + 2.6], abs=1)
 
 
-def test_one_tree_of_a_mixture_says_for_which_share_of_the_records_it_stands():
+def test_one_tree_of_a_mixture_says_its_weight():
     """In records of one kind the columns depend on each other in other pairs than in those of the other kind."""
     rng = np.random.default_rng(2)
     one, (x, y) = rng.random(300) < 0.7, rng.integers(0, 2, (2, 300))

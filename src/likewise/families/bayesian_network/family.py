@@ -18,6 +18,7 @@ from likewise.families.bayesian_network.discrete.evidence import asked, evidence
 from likewise.families.bayesian_network.discrete.graphs import graph_finder
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options
+from likewise.families.bayesian_network.edges import edge_of, tier_of
 from likewise.families.bayesian_network.hidden_tree import learning as hidden_learning
 from likewise.families.bayesian_network.hidden_tree.meaning import Meaning, meaning, numeric, quantiles
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
@@ -118,7 +119,7 @@ class BayesianNetworkFamily(Family):
         max_states: int = 1 << 24,
         network: dict[str, Any] | None = None,
     ) -> None:
-        edges = structure if isinstance(structure, str) else [_edge(event, edge) for edge in structure]
+        edges = structure if isinstance(structure, str) else [edge_of(event, edge) for edge in structure]
         super().__init__(
             event,
             {
@@ -126,9 +127,9 @@ class BayesianNetworkFamily(Family):
                 "conditionals": conditionals,
                 "score": score,
                 "equivalent_sample_size": equivalent_sample_size,
-                "required": [_edge(event, edge) for edge in required or []],
-                "forbidden": [_edge(event, edge) for edge in forbidden or []],
-                "tiers": [[_column(event, name) for name in _tier(tier)] for tier in tiers or []],
+                "required": [edge_of(event, edge) for edge in required or []],
+                "forbidden": [edge_of(event, edge) for edge in forbidden or []],
+                "tiers": [tier_of(event, tier) for tier in tiers or []],
                 "max_parents": max_parents,
                 "max_bins": max_bins,
                 "smoothing": smoothing,
@@ -397,31 +398,3 @@ class BayesianNetworkFamily(Family):
     def most_probable(self, question: Question, targets: Sequence[int]) -> tuple[Tensor, Tensor]:
         """The jointly most probable states (B, targets), and the log of their probability (B,) given the evidence."""
         return self._fitted().most_probable(question, targets)
-
-
-def _edge(event: Event, edge: Any) -> list[int]:
-    """An edge by numbers, from names or numbers."""
-    if not isinstance(edge, list | tuple) or len(edge) != 2:
-        raise ValueError(f"An edge is a pair (parent, child); {edge!r} is none.")
-    ends = [_column(event, end) for end in edge]
-    if ends[0] == ends[1]:
-        raise ValueError(f"An edge joins two columns; {edge!r} does not.")
-    return ends
-
-
-def _tier(tier: Any) -> list[Any]:
-    if not isinstance(tier, list | tuple) or not tier:
-        raise ValueError(f"A tier is a list of columns; {tier!r} is none.")
-    return list(tier)
-
-
-def _column(event: Event, column: Any) -> int:
-    """The number of a column, from its name or number."""
-    if isinstance(column, str):
-        try:
-            return event.index(column)
-        except KeyError:
-            raise ValueError(f"There is no column {column!r} for an edge or a tier.") from None
-    if type(column) is not int or not 0 <= column < len(event):
-        raise ValueError(f"An edge or a tier has columns by name or number; {column!r} is none.")
-    return column

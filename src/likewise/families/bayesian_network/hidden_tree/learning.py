@@ -87,7 +87,6 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     cut = discretise(event, train, options.max_bins or MAX_BINS)
     grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
-
     network = HiddenTreeNetwork(event, grains, [], [])
     cut.onto(network.nodes)
     network.count(train)
@@ -108,10 +107,10 @@ def fit(
     trees = [tree for mixture in mixtures for tree in mixture.trees]
     for tree in trees:
         network.add(tree.parents, tree.counts, tree.strengths)
-    description = {"grains": grains, "states": network.hidden, "trees": [tree.parents for tree in trees]}
+    description = {"grains": grains, "states": list(network.hidden), "trees": [tree.parents for tree in trees]}
     record = {
         "structure": "hidden_tree",
-        "states": network.hidden,
+        "states": list(network.hidden),
         "components": len(trees),
         "tried": tried,
         "held_out_log_prob": score(mixtures) + learner.values,
@@ -232,9 +231,8 @@ class Learner:
     def mixture(self, count: int, states: int | None, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
 
-        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told.
-
-        Parts are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
+        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told. Parts
+        are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
         """
         start = time.monotonic()
         size, generator = len(self.rows), self.generator
@@ -275,7 +273,7 @@ class Learner:
         counts = self.started(shape, states, rows)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
-        best, best_score = (counts, strengths), self.score(shape, tables, tests)
+        best, best_score = (counts, strengths), self.scores(shape, tables, tests).mean()
         passes = since = steps = 0
         while passes < MAX_PASSES and since < PATIENCE and not (passes and time.monotonic() >= until):
             passes += 1
@@ -289,7 +287,7 @@ class Learner:
             if passes & (passes - 1) == 0:  # after 1, 2, 4, 8 ... passes, since it costs as much as one
                 strengths = chosen(shape, self.marginals, counts, strengths, asked)
             tables = self.marginals.tables(counts, strengths)
-            now = self.score(shape, tables, tests)
+            now = self.scores(shape, tables, tests).mean()
             since += 1
             if now > best_score or not len(tests):
                 best, best_score, since = (counts, strengths), now, 0
@@ -313,10 +311,6 @@ class Learner:
         leaves = torch.zeros(sum(network.sizes), k)
         leaves.view(-1).index_add_(0, (self.index[rows] * k + at).flatten(), torch.ones(at.numel()))
         return Tables(torch.bincount(at[:, shape.order[0]], minlength=k).float(), steps, leaves)
-
-    def score(self, shape: Shape, tables: Tables, tests: Tensor) -> float:
-        """The mean log-probability of the states of some held-out rows."""
-        return float(self.scores(shape, tables, tests).mean()) if len(tests) else 0.0
 
     def scores(self, shape: Shape, tables: Tables, tests: Tensor | None = None) -> Tensor:
         """The log-probabilities of the states of held-out rows, float64."""
