@@ -200,12 +200,12 @@ def learner(drawn: tuple[Batch, Batch, Batch]) -> learning.Learner:
 
 
 def test_states_are_as_many_as_rows_suffice_for(learner: learning.Learner) -> None:
-    assert [learner.states(rows, math.inf) for rows in (1, 539, 540, 6000, 10**7)] == [8, 8, 9, 100, 256]
+    assert [learner.states(rows, math.inf) for rows in (1, 30, 31, 6000, 10**7)] == [8, 8, 9, 126, 256]
 
 
 def test_states_are_as_many_as_seconds_suffice_for(learner: learning.Learner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learner, "seconds_a_row", lambda states: states**2)
-    for most, seconds in ((8, 0.0), (8, 16**2 - 1), (16, 16**2), (32, 60**2 - 1), (60, 60**2)):
+    for most, seconds in ((8, 0.0), (8, 16**2 - 1), (16, 16**2), (64, 97**2 - 1), (97, 97**2)):
         assert learner.states(3600, learning.USUAL * 3600 * seconds) == most
 
 
@@ -244,7 +244,8 @@ def test_a_tree_has_hidden_states_for_its_rows(
     monkeypatch.setattr(learning, "FEWEST_STATES", 2)
     train, held_out, _ = (part.rows(slice(0, 600)) for part in drawn)
     network, description, record = fit(categorical_event(SIZES), train, held_out, learning.Options(None, 3), 0)
-    states = [max(2, round(float(weight) * 600) // learning.ROWS_A_STATE) for weight in network.weights]
+    rows = [round(float(weight) * 600) for weight in network.weights]
+    states = [math.isqrt(learning.STEPS_A_ROW * own // len(SIZES)) for own in rows]
     assert len(set(states)) > 1
     assert [len(network.of(t).root) for t in range(len(states))] == network.hidden == states
     assert description["states"] == record["states"] == record["tried"][0]["states"] == states

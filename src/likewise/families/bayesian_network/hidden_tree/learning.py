@@ -25,8 +25,11 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 PARTS = 8
 """Trees of a mixture, each for its part of the rows."""
 
-ROWS_A_STATE = 60
-"""A tree has a hidden state for so many rows of its part, of which there are from `FEWEST_STATES` to `MOST_STATES`."""
+FEWEST_ROWS = 960
+"""Rows of a part, about: of fewer rows there are fewer parts."""
+
+STEPS_A_ROW = 16
+"""A tree has so many probabilities of steps between hidden states for every row of its part."""
 
 FEWEST_STATES = 8
 MOST_STATES = 256
@@ -54,7 +57,8 @@ TABLES_EVERY = 4
 """Minibatches between two estimates of the tables."""
 
 PATIENCE = 5
-"""Passes through the rows without a better score of held-out rows, after which a tree is done."""
+PROGRESS = 0.001
+"""A tree is done after so many passes by which held-out rows have not gained so many nats a row."""
 
 MAX_PARTED = 50_000
 """Rows at most that say which parts there are."""
@@ -92,7 +96,7 @@ def fit(
     network.count(train)
     deadline = math.inf if options.seconds is None else start + options.seconds
     learner = Learner(network, train, held_out, generator, deadline)
-    parts = options.components or max(1, min(PARTS, len(train) // (2 * FEWEST_STATES * ROWS_A_STATE)))
+    parts = options.components or max(1, min(PARTS, len(train) // FEWEST_ROWS))
     mixtures = [learner.mixture(parts, options.states)]
     tried = [mixtures[0].facts(learner.values)]
     several = options.components is None and len(held_out) > 0
@@ -200,7 +204,7 @@ class Learner:
     def states(self, rows: int, seconds: float) -> int:
         """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
         columns, shown = len(self.network.event), sum(self.network.sizes)
-        most = min(max(rows // ROWS_A_STATE, FEWEST_STATES), MOST_STATES)
+        most = min(max(math.isqrt(STEPS_A_ROW * rows // columns), FEWEST_STATES), MOST_STATES)
         # The positive root of columns k^2 + shown k = MAX_NUMBERS.
         largest = (math.sqrt(shown**2 + 4 * columns * MAX_NUMBERS) - shown) / (2 * columns)
         most = max(min(most, int(largest)), 1)
@@ -274,7 +278,7 @@ class Learner:
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
         best, best_score = (counts, strengths), self.scores(shape, tables, tests).mean()
-        passes = since = steps = 0
+        gained, passes, since, steps = best_score, 0, 0, 0
         while passes < MAX_PASSES and since < PATIENCE and not (passes and time.monotonic() >= until):
             passes += 1
             for part in self._parts(size):
@@ -290,7 +294,9 @@ class Learner:
             now = self.scores(shape, tables, tests).mean()
             since += 1
             if now > best_score or not len(tests):
-                best, best_score, since = (counts, strengths), now, 0
+                best, best_score = (counts, strengths), now
+            if now > gained + PROGRESS or not len(tests):
+                gained, since = now, 0
         tables = self.marginals.tables(*best)
         return Learned(parents, *best, size / len(self.index), self.scores(shape, tables), passes)
 
