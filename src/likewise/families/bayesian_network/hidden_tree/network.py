@@ -32,12 +32,14 @@ from likewise.mathematics import categorical
 MAX_STATES = 1 << 12
 """Hidden states of a node at most: a limit on what a model file may ask for."""
 
-TILE = 1 << 25
-"""Numbers that the messages of a tile of rows take in all trees, about."""
-
+TILE = 1 << 23
+"""Numbers that the messages of a tile of rows take in one tree, about."""
 
 Look = Callable[[Tensor], Messages]
 """From the leaves of a tree to what is known of a column in every row."""
+
+Passed = tuple[Tensor, Upward]
+"""The log of a tree's weight times its probability of the evidence (B,), and the messages in it."""
 
 
 class HiddenTreeNetwork(Prepared[list[Tables]]):
@@ -157,35 +159,28 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         """Exact log-probabilities (B,) of records with any evidence, in the user's units."""
         total = self.nodes.log_values(batch)
         evidence = evidence_of(self.nodes, Question(batch))
-        for rows, found, offset in self._upward(evidence, seen_only=False):
-            total[rows] += self._mixed(found).logsumexp(0) + offset
+        for rows, trees, offset in self._upward(evidence, seen_only=False):
+            total[rows] += torch.stack([logs for logs, _ in trees]).logsumexp(0) + offset
         return total
-
-    def _mixed(self, found: list[Upward]) -> Tensor:
-        """The log of weight times probability of the evidence, of every tree (trees, B)."""
-        return torch.stack([part.log_prob for part in found]) + self.weights.log()[:, None]
 
     @property
     def _rows(self) -> int:
         """Rows of a tile."""
-        return max(16, TILE // (len(self.event) * max(sum(self.hidden), 1)))
+        return max(16, TILE // (len(self.event) * max(self.hidden, default=1)))
 
-    def _upward(self, evidence: Evidence, seen_only: bool) -> Iterator[tuple[slice, list[Upward], Tensor]]:
-        """For tiles of rows: which, the messages of every tree, and what is to be added to their logs (B,)."""
+    def _upward(self, evidence: Evidence, seen_only: bool) -> Iterator[tuple[slice, Iterator[Passed], Tensor]]:
+        """For tiles of rows: which, the messages of one tree after the other, and what their logs lack (B,)."""
         for start in range(0, len(evidence), self._rows):
             rows = slice(start, start + self._rows)
             part = evidence.rows(rows)
             looks, offset = self._looks(part, seen_only)
-            yield (
-                rows,
-                [self._passed(t, looks, len(part)) for t in range(len(self.trees))],
-                offset,
-            )
+            yield rows, (self._passed(t, looks, len(part)) for t in range(len(self.trees))), offset
 
-    def _passed(self, t: int, looks: Sequence[Look | None], rows: int) -> Upward:
+    def _passed(self, t: int, looks: Sequence[Look | None], rows: int) -> Passed:
         tables = self.tables[t]
         leaves = with_unseen(tables.leaves)
-        return upward(self.of(t).shape, tables, [look and look(leaves) for look in looks], rows)
+        found = upward(self.of(t).shape, tables, [look and look(leaves) for look in looks], rows)
+        return found.log_prob + self.weights[t].log(), found
 
     def _looks(self, evidence: Evidence, seen_only: bool) -> tuple[list[Look | None], Tensor]:
         """What is known of every entry, as a map of `with_unseen(leaves)` to weights, and what these lack (B,)."""
@@ -233,26 +228,28 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         """For each target the probabilities (B, states) of its states."""
         evidence = self._asked(question, targets)
         out = [torch.zeros(len(evidence), self.sizes[i], dtype=torch.float64) for i in targets]
-        for rows, found, _ in self._upward(evidence, seen_only=True):
-            shares = self._shares(found, rows.start)
-            for t, tables in enumerate(self.tables):
-                hidden = beliefs(self.of(t).shape, tables, found[t], targets)
-                for place, i in enumerate(targets):
-                    out[place][rows] += shares[t][:, None] * self._shown(evidence, rows, i, tables, hidden[i])
+        for rows, trees, _ in self._upward(evidence, seen_only=True):
+            # Sums over trees, in proportion to e^highest, the highest log of a tree so far.
+            parts = [own[rows] for own in out]
+            total = torch.zeros(len(evidence.states[rows]), dtype=torch.float64)
+            highest = torch.full_like(total, -1e300)
+            for t, (logs, found) in enumerate(trees):
+                before, highest = highest, torch.maximum(highest, logs)
+                fade, share = (before - highest).exp(), (logs - highest).exp()
+                total.mul_(fade).add_(share)
+                hidden = beliefs(self.of(t).shape, self.tables[t], found, targets)
+                for i, own in zip(targets, parts, strict=True):
+                    shown = self._shown(evidence, rows, i, self.tables[t], hidden[i])
+                    own.mul_(fade[:, None]).add_(share[:, None] * shown)
+            _refuse_impossible(total, rows.start)
+            for own in parts:
+                own.div_(total[:, None])
         for place, i in enumerate(targets):
             own = out[place]
             known = torch.from_numpy(evidence.observed[:, i])
             states = torch.from_numpy(evidence.states[:, i])[known]
             own[known] = torch.nn.functional.one_hot(states, own.shape[1]).double()
         return out
-
-    def _shares(self, found: list[Upward], first: int) -> Tensor:
-        """p(tree | evidence), (trees, B); DataError where a row's evidence is impossible."""
-        mixed = self._mixed(found)
-        total = mixed.logsumexp(0)
-        if bool(total.isneginf().any()):
-            raise impossible(first + int(total.isneginf().int().argmax()))
-        return (mixed - total).exp()
 
     def _shown(self, evidence: Evidence, rows: slice, i: int, tables: Tables, hidden: Tensor) -> Tensor:
         """p(state of entry `i` | evidence) where it is not observed, (B, states), from p(z | evidence)."""
@@ -311,17 +308,20 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         """`draws` exact, independent records for each record of evidence."""
         known = evidence_of(self.nodes, Question(evidence))
         states = torch.from_numpy(known.states.repeat(draws, 0))
-        for rows, found, _ in self._upward(known, seen_only=True):
-            shares = self._shares(found, rows.start)
-            count = shares.shape[1]
-            record = torch.arange(count).repeat_interleave(draws)
-            trees = categorical.from_weights(shares.T[record], generator)
-            for t, tables in enumerate(self.tables):
-                at = (trees == t).nonzero()[:, 0]
-                hidden = self._hidden(t, tables, found[t], record[at], generator)
-                for i, z in hidden.items():
-                    own = self._leaf(known, rows.start + record[at], i, tables, z, generator)
-                    states[rows.start * draws + at, i] = own
+        for rows, trees, _ in self._upward(known, seen_only=True):
+            logs = torch.stack([own for own, _ in trees], 1)
+            shares = (logs - logs.amax(1, keepdim=True).clamp(min=-1e300)).exp()
+            _refuse_impossible(shares.sum(1), rows.start)
+            record = torch.arange(len(shares)).repeat_interleave(draws)
+            drawn = categorical.from_weights(shares[record], generator)
+            for t in drawn.unique().tolist():
+                at = (drawn == t).nonzero()[:, 0]
+                # The messages of these records alone are found again, which is less than to keep those of all.
+                records, which = record[at].unique(return_inverse=True)
+                part = known.rows((rows.start + records).numpy())
+                _, found = self._passed(t, self._looks(part, seen_only=True)[0], len(part))
+                for i, z in self._hidden(t, self.tables[t], found, which, generator).items():
+                    states[rows.start * draws + at, i] = self._leaf(part, which, i, self.tables[t], z, generator)
         observed = torch.from_numpy(known.observed.repeat(draws, 0))
         states = torch.where(observed, torch.from_numpy(known.states.repeat(draws, 0)), states)
         return self.nodes.records(states, generator, evidence.repeat(draws))
@@ -352,6 +352,12 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
         logs = torch.from_numpy(evidence.log_weights[i][rows.numpy(), : self.sizes[i]])
         weights = (logs - logs.amax(1, keepdim=True).clamp(min=-1e300)).exp()
         return categorical.from_weights(weights * leaf.T[z], generator)
+
+
+def _refuse_impossible(total: Tensor, first: int) -> None:
+    """DataError where the evidence of a row, the first of which has this number, has no probability in any tree."""
+    if not bool((total > 0).all()):
+        raise impossible(first + int((total > 0).int().argmin()))
 
 
 def _observed(index: Tensor) -> Look:
