@@ -361,7 +361,10 @@ class BayesianNetworkFamily(Family):
         Trees for hidden states, a graph that gives the columns their order for "ordered".
         """
         found = "chow_liu" if self.structure == "hidden_tree" else self.structure
-        return cast(SearchName, found) if found in get_args(SearchName) else self._options(0).best
+        if found in get_args(SearchName):
+            return cast(SearchName, found)
+        # Codes and values together rarely have classes of equivalent graphs.
+        return "hill_climbing" if self.settings["values"] == "linear_gaussian" else self._options(0).best
 
     @property
     def trees(self) -> int:

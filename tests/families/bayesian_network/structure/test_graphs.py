@@ -228,3 +228,13 @@ def test_strengths_of_real_columns() -> None:
     found = model.edge_confidence(frame, resamples=10, random_state=0).set_index(["from", "to"])
     assert found.loc[("a", "b"), "strength"] == 1.0
     assert found.loc[("a", "b"), "direction"] == pytest.approx(0.5, abs=0.1)  # nothing tells the direction
+
+
+def test_strengths_of_given_edges_over_codes_and_real_columns() -> None:
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 2, 300)
+    blank = np.where(rng.random(300) < 0.2, np.nan, rng.normal(size=300) + 2 * kind)
+    frame = {"kind": kind.astype(str), "size": blank}
+    model = lw.BayesianNetwork(values="linear_gaussian", structure=[("kind", "size")], random_state=0).fit(frame)
+    found = model.edge_confidence(frame, resamples=5, random_state=0).set_index(["from", "to"])
+    assert found.loc[("kind", "size"), "strength"] == 1.0
