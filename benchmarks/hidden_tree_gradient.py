@@ -68,7 +68,7 @@ def by_gradient(
 ) -> tuple[list[float], float]:
     """Held-out scores before the first pass and after each, and the seconds."""
     rows = torch.arange(len(learner.index))
-    counts = learner.started(shape, states, rows)
+    counts = learner.started(shape, states, rows, learner.generator)
     logits = Logits(learner.marginals.tables(counts, start(len(shape))), learner.network.sizes)
     adam = torch.optim.Adam(logits.parts, lr=rate)
 
@@ -111,7 +111,8 @@ def main() -> None:
         tests = torch.arange(len(learner.tests))
         begun = time.perf_counter()
         until = time.monotonic() + options.seconds
-        tree = learner.tree(list(shape.parents), options.states, rows, tests, until)
+        part = learning.Part(list(shape.parents), rows, tests, options.seed)
+        tree = learner.tree(part, options.states, until)
         told = {"table": name, "states": options.states, "way": "expectation maximisation"}
         seconds = time.perf_counter() - begun
         print(json.dumps(told | {"best": float(tree.scores.mean()), "passes": tree.passes, "seconds": seconds}))

@@ -241,7 +241,7 @@ class BayesianNetwork(AnsweringMixin, Generative):
         resamples : int
         structure : "hill_climbing", "ges", "exact" or "chow_liu", optional
             The search; None for the one that found the model's graph, of structure="auto" the one that was chosen.
-            Where no search alone did, "chow_liu" for hidden states, and else "ges", which finds the order of the columns
+            Where no search alone did, "chow_liu" for hidden states, and else "ges", which finds the order of columns
             that structure="ordered" goes by ("hill_climbing" with structure_score="k2" or values="linear_gaussian").
         random_state : int, RandomState or None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,51 @@ def test_every_part_of_the_rows_has_a_tree_that_weighs_as_much(drawn: tuple[Batc
     torch.testing.assert_close(network.weights, sizes / sizes.sum())
     assert sizes.tolist() == sorted(sizes.tolist(), reverse=True)
     assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Threads are as many as before, whatever the test does."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("few_passes", "threads")
+def test_trees_learned_side_by_side_are_those_learned_one_after_the_other(drawn: tuple[Batch, Batch, Batch]) -> None:
+    train, held_out, test = (part.rows(slice(0, 800)) for part in drawn)
+    scores = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        network, _, _ = fit(categorical_event(SIZES), train, held_out, learning.Options(3, 4), 0)
+        scores.append(network.log_prob(test))
+        assert torch.get_num_threads() == count
+        assert ThreadPoolExecutor(1).submit(torch.get_num_threads).result() == count
+    torch.testing.assert_close(*scores, rtol=0, atol=1e-4)
+
+
+@pytest.mark.usefixtures("threads")
+def test_where_one_tree_fails_the_others_do_not_go_on(
+    learner: learning.Learner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(2)
+    passed: list[int] = []
+    begun: list[learning.Part] = []
+    tree = learner.tree
+
+    def failing(part: learning.Part, states: int, until: float) -> learning.Learned:
+        begun.append(part)
+        if len(begun) == 1:
+            raise RuntimeError("no")
+        found = tree(part, states, until)
+        passed.append(found.passes)
+        return found
+
+    monkeypatch.setattr(learner, "tree", failing)
+    monkeypatch.setattr(learning, "PATIENCE", math.inf)
+    with pytest.raises(RuntimeError, match="no"):
+        learner.mixture(4, 3)
+    assert max(passed, default=0) < learning.MAX_PASSES
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import torch
@@ -123,6 +125,33 @@ def fit(
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a tree is learned from: the column above each column, rows, held-out rows to judge by, and a seed."""
+
+    parents: list[int]
+    rows: Tensor
+    tests: Tensor
+    seed: int
+
+
+class Shares:
+    """The seconds until a deadline, shared among parts by their rows; `workers` of them are learned side by side."""
+
+    def __init__(self, deadline: float, rows: int, workers: int) -> None:
+        self.deadline, self.workers = deadline, workers
+        self._rows, self._lock = rows, Lock()
+
+    def until(self, rows: int) -> float:
+        """When a part that begins now, and has so many rows, is to be done."""
+        with self._lock:
+            now = time.monotonic()
+            left = self.deadline - now
+            seconds = min(self.workers * left * rows / self._rows, left)
+            self._rows -= rows
+        return now + seconds
+
+
+@dataclass(frozen=True)
 class Learned:
     """One tree: the column above each column, expected counts, and how well it does.
 
@@ -184,6 +213,7 @@ class Learner:
         deadline: float,
     ) -> None:
         self.network, self.generator, self.deadline = network, generator, deadline
+        self.stopped = False
         self._paces: dict[int, float] = {}
         self.rows, self.held_out = network.complete(train), network.nodes.states(held_out)
         self.index = self.rows + torch.tensor(network.starts)
@@ -200,6 +230,10 @@ class Learner:
     def time_left(self, needed: float) -> bool:
         """Whether so many seconds are left."""
         return time.monotonic() + needed < self.deadline
+
+    def late(self, until: float) -> bool:
+        """Whether it is that time, or learning beside others has failed or was interrupted."""
+        return self.stopped or time.monotonic() >= until
 
     def states(self, rows: int, seconds: float) -> int:
         """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
@@ -235,10 +269,33 @@ class Learner:
     def mixture(self, count: int, states: int | None, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
 
-        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told. Parts
-        are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
+        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told. As many
+        are learned side by side as torch has threads: minibatches are too small to be shared among these.
         """
         start = time.monotonic()
+        parts, threads = self.parts(count, resampled), torch.get_num_threads()
+        workers = min(threads, len(parts))
+        shares = Shares(self.deadline, len(self.rows), workers)
+
+        def learned(part: Part) -> Learned:
+            until = shares.until(len(part.rows))
+            return self.tree(part, states or self.states(len(part.rows), until - time.monotonic()), until)
+
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
+            try:
+                trees = list(pool.map(learned, parts))
+            except BaseException:
+                self.stopped = True
+                raise
+            finally:
+                torch.set_num_threads(threads)  # which threads that begin later go by
+        return Mixture(trees, time.monotonic() - start)
+
+    def parts(self, count: int, resampled: bool) -> list[Part]:
+        """At most so many parts of the rows, the largest first.
+
+        They are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
+        """
         size, generator = len(self.rows), self.generator
         drawn = (
             torch.randint(size, (size,), generator=generator)
@@ -249,42 +306,35 @@ class Learner:
         first = clusters(torch.cat([column[some] for column in self.columns], 1), count, generator)
         partition = Partition(self.groups, self.rows[some], first)
         at, held = partition.shares(self.rows).argmax(1), partition.shares(self.held_out)
-        trees: list[Learned] = []
-        left = len(at)
+        found = []
         for t, plain in enumerate(partition.trees):
-            rows = (at == t).nonzero()[:, 0]
-            if not len(rows):
-                continue
-            now = time.monotonic()
-            seconds = (self.deadline - now) * len(rows) / left
-            left -= len(rows)
-            tests = (held.argmax(1) == t).nonzero()[:, 0]
+            rows, tests = (at == t).nonzero()[:, 0], (held.argmax(1) == t).nonzero()[:, 0]
             if len(tests) < FEWEST_TESTS:
                 tests = held[:, t].topk(min(FEWEST_TESTS, len(held))).indices
-            own = states or self.states(len(rows), seconds)
-            trees.append(self.tree(plain.parents, own, rows, tests, now + seconds))
-        trees.sort(key=lambda tree: -tree.weight)
-        return Mixture(trees, time.monotonic() - start)
+            if len(rows):
+                found.append(Part(plain.parents, rows, tests, self.seed()))
+        return sorted(found, key=lambda part: -len(part.rows))
 
-    def tree(self, parents: list[int], states: int, rows: Tensor, tests: Tensor, until: float = math.inf) -> Learned:
-        """The tree over these edges that scores `tests` best, out of those met while it learns from `rows`.
+    def tree(self, part: Part, states: int, until: float = math.inf) -> Learned:
+        """The tree that scores the part's tests best, out of those met while it learns from the part's rows.
 
         Passes start until that time; there is one at least.
         """
-        shape, size = Shape(tuple(parents)), len(rows)
-        index = self.index[rows]
-        asked = self.tests[tests[torch.randperm(len(tests), generator=self.generator)[:MAX_SMOOTHING_ROWS]]]
-        counts = self.started(shape, states, rows)
+        generator = torch.Generator().manual_seed(part.seed)
+        shape, tests, size = Shape(tuple(part.parents)), part.tests, len(part.rows)
+        index = self.index[part.rows]
+        asked = self.tests[tests[torch.randperm(len(tests), generator=generator)[:MAX_SMOOTHING_ROWS]]]
+        counts = self.started(shape, states, part.rows, generator)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
         best, best_score = (counts, strengths), self.scores(shape, tables, tests).mean()
         gained, passes, since, steps = best_score, 0, 0, 0
-        while passes < MAX_PASSES and since < PATIENCE and not (passes and time.monotonic() >= until):
+        while passes < MAX_PASSES and since < PATIENCE and not (passes and self.late(until)):
             passes += 1
-            for part in self._parts(size):
-                found = expected(shape, tables, index[part])[1]
-                rate = (steps + 1) ** -FORGETTING * min(1.0, 2 * len(part) / min(MINIBATCH, size))
-                counts = _towards(counts, found, size / len(part), rate)
+            for some in _minibatches(size, generator):
+                found = expected(shape, tables, index[some])[1]
+                rate = (steps + 1) ** -FORGETTING * min(1.0, 2 * len(some) / min(MINIBATCH, size))
+                counts = _towards(counts, found, size / len(some), rate)
                 steps += 1
                 if steps % TABLES_EVERY == 0:
                     tables = self.marginals.tables(counts, strengths)
@@ -298,18 +348,16 @@ class Learner:
             if now > gained + PROGRESS or not len(tests):
                 gained, since = now, 0
         tables = self.marginals.tables(*best)
-        return Learned(parents, *best, size / len(self.index), self.scores(shape, tables), passes)
+        return Learned(part.parents, *best, size / len(self.index), self.scores(shape, tables), passes)
 
-    def _parts(self, size: int) -> list[Tensor]:
-        """The rows in a new order, in minibatches; of few rows several orders."""
-        times = max(1, MINIBATCHES * MINIBATCH // max(size, MINIBATCH))
-        orders = [torch.randperm(size, generator=self.generator) for _ in range(times)]
-        return [part for order in orders for part in order.split(MINIBATCH)]
+    def seed(self) -> int:
+        """A seed for what has a generator of its own, since it is learned beside others."""
+        return int(torch.randint(1 << 62, (), generator=self.generator))
 
-    def started(self, shape: Shape, k: int, rows: Tensor) -> Tables:
+    def started(self, shape: Shape, k: int, rows: Tensor, generator: torch.Generator) -> Tables:
         """Counts of the clusters that rows start in."""
         network = self.network
-        at = assignments(shape, [column[rows] for column in self.columns], k, self.generator)
+        at = assignments(shape, [column[rows] for column in self.columns], k, generator)
         steps = torch.zeros(len(shape), k, k)
         for node, above in enumerate(shape.parents):
             if above >= 0:
@@ -326,6 +374,13 @@ class Learner:
             for part in (self.tests if tests is None else self.tests[tests]).split(TILE)
         ]
         return torch.cat(found).double()
+
+
+def _minibatches(size: int, generator: torch.Generator) -> list[Tensor]:
+    """So many rows in a new order, in minibatches; of few rows several orders."""
+    times = max(1, MINIBATCHES * MINIBATCH // max(size, MINIBATCH))
+    orders = [torch.randperm(size, generator=generator) for _ in range(times)]
+    return [some for order in orders for some in order.split(MINIBATCH)]
 
 
 def _towards(old: Tables, new: Tables, scale: float, rate: float) -> Tables:
