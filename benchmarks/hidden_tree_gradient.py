@@ -24,9 +24,7 @@ import torch
 from torch import Tensor
 
 import likewise as lw
-from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.hidden_tree import learning
-from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.partition import Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.regularisation import start
@@ -39,12 +37,7 @@ def prepared(frame: pd.DataFrame, seed: int) -> learning.Learner:
     batch = table.encode(frame)
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(frame)))
     held_out, train = batch.rows(order[: len(order) // 10]), batch.rows(order[len(order) // 10 :])
-    cut = discretise(table.event, train, learning.MAX_BINS)
-    grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(table.event)))]
-    network = HiddenTreeNetwork(table.event, grains, [], [])
-    cut.onto(network.nodes)
-    network.count(train)
-    return learning.Learner(network, train, held_out, torch.Generator().manual_seed(seed), math.inf)
+    return learning.Learner(table.event, train, held_out, learning.Options(), seed)
 
 
 class Logits:

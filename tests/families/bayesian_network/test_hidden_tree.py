@@ -18,6 +18,7 @@ from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised
 from likewise.families.bayesian_network.hidden_tree.network import MAX_STATES, HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, distinct, upward
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
+from likewise.families.bayesian_network.hidden_tree.tree import log_prob
 from likewise.families.family import Question
 from likewise.mathematics.monotone import MonotoneMap
 
@@ -357,6 +358,41 @@ def test_messages_of_three_hundred_columns_do_not_underflow() -> None:
         tables = Tables(*(torch.from_numpy(part).to(kind) for part in (root, steps, leaf.reshape(-1, states))))
         found = upward(shape, tables, [Messages(torch.from_numpy(own).to(kind)) for own in weights], 5).log_prob
         np.testing.assert_allclose(found.double(), exact, rtol=error)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_posteriors_given_three_hundred_columns_do_not_underflow(order: tuple[int, ...]) -> None:
+    """Of three trees two are about as probable, and the other is e^750 times less so, wherever it stands."""
+    rng = np.random.default_rng(1)
+    columns, k, size = 300, 2, 12
+    event = Event(Columns(), tuple(Entry(f"x{i}", Categorical(size)) for i in range(columns)))
+    network = HiddenTreeNetwork(event, [None] * columns, [], [])
+    network.shown.fill_(1.0)
+    leaves = torch.from_numpy(rng.gamma(1.0, 100.0, (columns, size, k)))
+    target = torch.from_numpy(rng.gamma(1.0, 100.0, (2, size, k)))
+    rows = torch.from_numpy(rng.integers(0, size, (4, columns)))
+    poor = leaves.clone()
+    poor[torch.arange(columns), rows[0]] *= 0.01
+    steps = torch.from_numpy(rng.gamma(1.0, 100.0, (columns, k, k)))
+    kinds = [torch.cat([target[0][None], leaves[1:]]), torch.cat([target[1][None], leaves[1:]]), poor]
+    for t in order:
+        counts = Tables(torch.full((k,), 100.0, dtype=torch.float64), steps, kinds[t].flatten(0, 1))
+        network.add([-1, *range(columns - 1)], counts, Strengths(*torch.full((3, columns), 1e-3)))
+    codes = rows.repeat_interleave(size, 0)
+    codes[:, 0] = torch.arange(size).repeat(4)
+    every = event.complete(codes, torch.zeros(len(codes), 0, dtype=torch.float64))
+    logs = network.log_prob(every).view(4, size)
+    places = codes + torch.arange(columns) * size
+    alone = [log_prob(network.of(t).shape, tables, places)[0] for t, tables in enumerate(network.tables)]
+    assert float(logs.max()) < -500
+    assert float(alone[order.index(2)] - alone[order.index(0)]) < -745
+    evidence = every.rows(torch.arange(4) * size).hide([0])
+    found = network.posterior(Question(evidence), [0])[0]
+    torch.testing.assert_close(found, logs.softmax(1), rtol=0, atol=1e-9)
+    drawn = network.conditional(evidence, 1000, torch.Generator().manual_seed(0)).codes.view(4, 1000, columns)
+    assert torch.equal(drawn[:, :, 1:], rows[:, None, 1:].expand(4, 1000, columns - 1))
+    for own, expected in zip(drawn[:, :, 0], logs.softmax(1), strict=True):
+        assert agrees(np.bincount(own.numpy(), minlength=size), expected.numpy())
 
 
 @pytest.mark.parametrize("rows", [1, 7, 400])

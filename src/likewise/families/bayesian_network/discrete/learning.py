@@ -78,17 +78,16 @@ def fit(
                     break
     assert found is not None
     assert cut is not None
-    grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
     conditionals = describe(found, options)
-    network = DiscreteNetwork(event, grains, conditionals, max_memory)
+    network = DiscreteNetwork(event, cut.nodes.grains, conditionals, max_memory)
     cut.onto(network.nodes)
     network.add_counts(train)
     estimate(network, conditionals, options.smoothing)
     return (
         network,
-        {"structure": chosen, "grains": grains, "conditionals": conditionals},
+        {"structure": chosen, "grains": cut.nodes.grains, "conditionals": conditionals},
         {
-            "bins": {event.all[i].name: len(part) for i, part in enumerate(grains) if part is not None},
+            "bins": {event.all[i].name: len(part) for i, part in enumerate(cut.nodes.grains) if part is not None},
             "held_out": tried,
             "structure": chosen,
             "held_out_log_prob": float(network.log_prob(held_out).mean()),

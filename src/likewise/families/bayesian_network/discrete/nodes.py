@@ -178,6 +178,11 @@ class Nodes(nn.Module):
         assert isinstance(found, Bins)
         return found
 
+    @property
+    def grains(self) -> list[list[int] | None]:
+        """For each entry the numbers of grains of its bins, None where it carries no value."""
+        return [None if own is None else own.grains for own in map(self.of, range(len(self.event)))]
+
     def unseen(self, i: int) -> int | None:
         """The state of the unseen code of entry `i`."""
         return None if self.event.all[i].unseen is None else self.sizes[i] - 1

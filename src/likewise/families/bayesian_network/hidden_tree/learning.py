@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.hidden_tree.clusters import assignments, clusters, features
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
+from likewise.families.bayesian_network.hidden_tree.pace import Pace, Shares
 from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, upward, with_unseen
 from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
@@ -30,21 +30,9 @@ PARTS = 8
 FEWEST_ROWS = 960
 """Rows of a part, about: of fewer rows there are fewer parts."""
 
-STEPS_A_ROW = 16
-"""A tree has so many probabilities of steps between hidden states for every row of its part."""
-
-FEWEST_STATES = 8
-MOST_STATES = 256
-
-MAX_NUMBERS = 1 << 22
-"""Parameters of a tree at most: 16 MB of a file, of which a model may have many."""
-
 MAX_MIXTURES = 8
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
-
-USUAL = 20
-"""Passes through the rows that a mixture takes the time of, about: no more states than the seconds suffice for."""
 
 MAX_BINS = 128
 
@@ -89,31 +77,27 @@ def fit(
     event: Event, train: Batch, held_out: Batch, options: Options, seed: int
 ) -> tuple[HiddenTreeNetwork, dict[str, Any], Mapping[str, Any]]:
     """The network, its description for the settings, and a record of the fit."""
-    start = time.monotonic()
-    generator = torch.Generator().manual_seed(seed)
-    cut = discretise(event, train, options.max_bins or MAX_BINS)
-    grains = [None if own is None else own.grains for own in map(cut.nodes.of, range(len(event)))]
-    network = HiddenTreeNetwork(event, grains, [], [])
-    cut.onto(network.nodes)
-    network.count(train)
-    deadline = math.inf if options.seconds is None else start + options.seconds
-    learner = Learner(network, train, held_out, generator, deadline)
+    learner = Learner(event, train, held_out, options, seed)
     parts = options.components or max(1, min(PARTS, len(train) // FEWEST_ROWS))
-    mixtures = [learner.mixture(parts, options.states)]
+    mixtures = [learner.mixture(parts)]
     tried = [mixtures[0].facts(learner.values)]
     several = options.components is None and len(held_out) > 0
     while several and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
-        another = learner.mixture(parts, options.states, resampled=True)
+        another = learner.mixture(parts, resampled=True)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
         if gain > 0:
             mixtures.append(another)
         if gain < GAIN:
             break
-    trees = [tree for mixture in mixtures for tree in mixture.trees]
+    network, trees = learner.network, [tree for mixture in mixtures for tree in mixture.trees]
     for tree in trees:
         network.add(tree.parents, tree.counts, tree.strengths)
-    description = {"grains": grains, "states": list(network.hidden), "trees": [tree.parents for tree in trees]}
+    description = {
+        "grains": network.nodes.grains,
+        "states": list(network.hidden),
+        "trees": [tree.parents for tree in trees],
+    }
     record = {
         "structure": "hidden_tree",
         "states": list(network.hidden),
@@ -132,23 +116,6 @@ class Part:
     rows: Tensor
     tests: Tensor
     seed: int
-
-
-class Shares:
-    """The seconds until a deadline, shared among parts by their rows; `workers` of them are learned side by side."""
-
-    def __init__(self, deadline: float, rows: int, workers: int) -> None:
-        self.deadline, self.workers = deadline, workers
-        self._rows, self._lock = rows, Lock()
-
-    def until(self, rows: int) -> float:
-        """When a part that begins now, and has so many rows, is to be done."""
-        with self._lock:
-            now = time.monotonic()
-            left = self.deadline - now
-            seconds = min(self.workers * left * rows / self._rows, left)
-            self._rows -= rows
-        return now + seconds
 
 
 @dataclass(frozen=True)
@@ -198,7 +165,7 @@ def score(mixtures: Sequence[Mixture]) -> float:
 
 
 class Learner:
-    """Learns one tree after the other from the same rows.
+    """Learns mixtures of trees from the same rows; the trees of one are learned side by side.
 
     Expected counts follow those of minibatches, N <- (1 - eta) N + eta N_minibatch, with steps that get smaller
     (stepwise expectation maximisation: Cappe and Moulines 2009). The counts that score held-out rows best are kept.
@@ -206,15 +173,20 @@ class Learner:
 
     def __init__(
         self,
-        network: HiddenTreeNetwork,
+        event: Event,
         train: Batch,
         held_out: Batch,
-        generator: torch.Generator,
-        deadline: float,
+        options: Options,
+        seed: int,
     ) -> None:
-        self.network, self.generator, self.deadline = network, generator, deadline
+        self.deadline = math.inf if options.seconds is None else time.monotonic() + options.seconds
+        self.hidden = options.states
+        self.generator = torch.Generator().manual_seed(seed)
         self.stopped = False
-        self._paces: dict[int, float] = {}
+        cut = discretise(event, train, options.max_bins or MAX_BINS)
+        self.network = network = HiddenTreeNetwork(event, cut.nodes.grains, [], [])
+        cut.onto(network.nodes)
+        network.count(train)
         self.rows, self.held_out = network.complete(train), network.nodes.states(held_out)
         self.index = self.rows + torch.tensor(network.starts)
         # What no training row had is no part of the trees: its probability is reserved, whatever the hidden state.
@@ -226,6 +198,7 @@ class Learner:
         self.marginals = network.marginals
         self.groups = Groups(network.nodes, self.rows)
         self.columns = features(self.rows, self.marginals)
+        self.pace = Pace(self.index[:MINIBATCH], sum(network.sizes))
 
     def time_left(self, needed: float) -> bool:
         """Whether so many seconds are left."""
@@ -235,38 +208,7 @@ class Learner:
         """Whether it is that time, or learning beside others has failed or was interrupted."""
         return self.stopped or time.monotonic() >= until
 
-    def states(self, rows: int, seconds: float) -> int:
-        """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
-        columns, shown = len(self.network.event), sum(self.network.sizes)
-        most = min(max(math.isqrt(STEPS_A_ROW * rows // columns), FEWEST_STATES), MOST_STATES)
-        # The positive root of columns k^2 + shown k = MAX_NUMBERS.
-        largest = (math.sqrt(shown**2 + 4 * columns * MAX_NUMBERS) - shown) / (2 * columns)
-        most = max(min(most, int(largest)), 1)
-        states = min(FEWEST_STATES, most)
-        while states < most:
-            more = min(2 * states, most)
-            if seconds < math.inf and USUAL * rows * self.seconds_a_row(more) > seconds:
-                break
-            states = more
-        return states
-
-    def seconds_a_row(self, states: int) -> float:
-        """What a row takes about, where it is learned from once: the faster of two minibatches is timed, once."""
-        if states in self._paces:
-            return self._paces[states]
-        columns, index = len(self.network.event), self.index[:MINIBATCH]
-        shape = Shape((-1, *[0] * (columns - 1)))
-        sizes = ((states,), (columns, states, states), (sum(self.network.sizes), states))
-        tables = Tables(*(torch.full(size, 1 / states) for size in sizes))
-        taken = []
-        for _ in range(2):
-            start = time.monotonic()
-            expected(shape, tables, index)
-            taken.append(time.monotonic() - start)
-        self._paces[states] = min(taken) / len(index)
-        return self._paces[states]
-
-    def mixture(self, count: int, states: int | None, *, resampled: bool = False) -> Mixture:
+    def mixture(self, count: int, *, resampled: bool = False) -> Mixture:
         """At most so many trees, each learned from the rows of its part, the largest first.
 
         They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told. As many
@@ -279,7 +221,8 @@ class Learner:
 
         def learned(part: Part) -> Learned:
             until = shares.until(len(part.rows))
-            return self.tree(part, states or self.states(len(part.rows), until - time.monotonic()), until)
+            states = self.hidden or self.pace.states(len(part.rows), until - time.monotonic())
+            return self.tree(part, states, until)
 
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
             try:
