@@ -140,6 +140,7 @@ def test_other_ways_to_score_and_to_learn_keep_the_contract(family, settings, re
 @pytest.fixture
 def hidden_tree(monkeypatch):
     monkeypatch.setattr("likewise.families.bayesian_network.hidden_tree.learning.MAX_PASSES", 2)
+    monkeypatch.setattr("likewise.families.bayesian_network.hidden_tree.setting.WAYS", ())
     return clone(FAST["bayesian_network"]).set_params(structure="hidden_tree", states=3, components=2)
 
 

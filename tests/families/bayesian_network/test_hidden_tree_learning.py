@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,14 @@ from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
 from likewise.families.bayesian_network.hidden_tree import learning
 from likewise.families.bayesian_network.hidden_tree import pace as pace_module
+from likewise.families.bayesian_network.hidden_tree import setting as setting_module
 from likewise.families.bayesian_network.hidden_tree.learning import fit
 from likewise.families.bayesian_network.hidden_tree.network import HiddenTreeNetwork
 from likewise.families.bayesian_network.hidden_tree.pace import Pace
 from likewise.families.bayesian_network.hidden_tree.partition import Groups, Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.regularisation import START
+from likewise.families.bayesian_network.hidden_tree.setting import WAYS, Setting, settled
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
 
@@ -93,7 +95,9 @@ def test_a_step_of_expectation_maximisation_never_lowers_the_likelihood(seed: in
 
 @pytest.fixture
 def few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees are learned in few passes, and no settings are tried."""
     monkeypatch.setattr(learning, "MAX_PASSES", 6)
+    monkeypatch.setattr(setting_module, "WAYS", ())
 
 
 SIZES = [5, 4, 6, 5, 4, 5]
@@ -227,19 +231,19 @@ def test_where_one_tree_fails_the_others_do_not_go_on(
     begun = itertools.count()
     tree = learner.tree
 
-    def failing(part: learning.Part, states: int, until: float) -> learning.Learned:
+    def failing(part: learning.Part, *settings: Any) -> learning.Learned:
         if next(begun) == 0:
             assert another.wait(60)
             raise RuntimeError("no")
         another.set()
-        found = tree(part, states, until)
+        found = tree(part, *settings)
         passed.append(found.passes)
         return found
 
     monkeypatch.setattr(learner, "tree", failing)
     monkeypatch.setattr(learning, "PATIENCE", math.inf)
     with pytest.raises(RuntimeError, match="no"):
-        learner.mixture(4)
+        learner.mixture(learner.parts(4), Setting())
     assert 1 <= max(passed) < learning.MAX_PASSES
 
 
@@ -255,23 +259,24 @@ def pace(learner: learning.Learner) -> Pace:
 
 
 def test_states_are_as_many_as_rows_suffice_for(pace: Pace) -> None:
-    assert [pace.states(rows, math.inf) for rows in (1, 30, 31, 6000, 10**7)] == [8, 8, 9, 126, 256]
+    assert [pace.states(rows, 16) for rows in (1, 30, 31, 6000, 10**7)] == [8, 8, 9, 126, 512]
+    assert pace.states(1500, 64) == pace.states(6000, 16)
 
 
 def test_states_are_as_many_as_seconds_suffice_for(pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "seconds_a_row", lambda states: states**2)
     for most, seconds in ((8, 0.0), (8, 16**2 - 1), (16, 16**2), (64, 97**2 - 1), (97, 97**2)):
-        assert pace.states(3600, pace_module.USUAL * 3600 * seconds) == most
+        assert pace.states(3600, 16, pace_module.FEWEST_PASSES * 3600 * seconds) == most
 
 
 def test_a_tree_is_never_larger_than_allowed(pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
     columns, shown = len(SIZES), sum(SIZES)
     monkeypatch.setattr(pace_module, "MAX_NUMBERS", columns * 20**2 + shown * 20)
-    assert pace.states(10**6, math.inf) == 20
+    assert pace.states(10**6, 16) == 20
     monkeypatch.setattr(pace_module, "MAX_NUMBERS", columns * 20**2 + shown * 20 - 1)
-    assert pace.states(10**6, math.inf) == 19
+    assert pace.states(10**6, 16) == 19
     monkeypatch.setattr(pace_module, "MAX_NUMBERS", 1)
-    assert pace.states(10**6, math.inf) == 1
+    assert pace.states(10**6, 16) == 1
 
 
 def test_seconds_a_row_are_those_of_a_minibatch_that_is_timed_once(pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,10 +303,70 @@ def test_a_tree_has_hidden_states_for_its_rows(
     train, held_out, _ = (part.rows(slice(0, 600)) for part in drawn)
     network, description, record = fit(categorical_event(SIZES), train, held_out, learning.Options(None, 3), 0)
     rows = [round(float(weight) * 600) for weight in network.weights]
-    states = [math.isqrt(pace_module.STEPS_A_ROW * own // len(SIZES)) for own in rows]
+    states = [math.isqrt(Setting().steps * own // len(SIZES)) for own in rows]
     assert len(set(states)) > 1
     assert [len(network.of(t).root) for t in range(len(states))] == network.hidden == states
     assert description["states"] == record["states"] == record["tried"][0]["states"] == states
+
+
+@pytest.mark.parametrize(
+    ("best", "tried"),
+    [
+        (Setting(16, 0.4), [(16, 0.4), (16, 0.6), (16, 0.25), (64, 0.4)]),
+        (Setting(256, 0.6), [(16, 0.4), (16, 0.6), (16, 0.8), (64, 0.6), (256, 0.6), (1024, 0.6)]),
+        (Setting(16, 0.15), [(16, 0.4), (16, 0.6), (16, 0.25), (16, 0.15), (64, 0.15)]),
+        (Setting(1024, 0.8), [(16, 0.4), (16, 0.6), (16, 0.8), (64, 0.8), (256, 0.8), (1024, 0.8)]),
+    ],
+)
+def test_settings_are_changed_one_way_after_the_other(best: Setting, tried: list[tuple[int, float]]) -> None:
+    met: list[tuple[int, float]] = []
+
+    def trial(setting: Setting) -> torch.Tensor:
+        met.append((setting.steps, setting.decay))
+        worth = -abs(math.log(setting.steps / best.steps)) - abs(math.log(setting.decay / best.decay))
+        return worth + torch.linspace(-5.0, 5.0, 100)
+
+    assert settled(trial) == best
+    assert met == tried
+    met.clear()
+    assert settled(trial, {"decay"}).decay == 0.4
+    assert {decay for _, decay in met} == {0.4}
+
+
+def test_a_setting_is_only_left_for_more_than_a_standard_error() -> None:
+    noise = torch.linspace(-1.0, 1.0, 100)
+    error = float(noise.std(correction=0)) / 10
+
+    def found(gain: float) -> Setting:
+        return settled(lambda setting: gain * (setting.decay > 0.4) + noise * setting.decay, {"steps"})
+
+    assert found(0.99 * 0.2 * error) == Setting()
+    assert found(1.01 * 0.2 * error) == Setting(decay=0.6)
+
+
+def test_settings_that_there_is_no_time_for_are_left_out() -> None:
+    def trial(most: int) -> Callable[[Setting], torch.Tensor | None]:
+        return lambda setting: torch.full((9,), float(setting.steps)) if setting.steps <= most else None
+
+    assert settled(lambda _: None) == Setting()
+    assert [settled(trial(most)).steps for most in (16, 64, 1024)] == [16, 64, 1024]
+    assert max(max(values) for name, values in WAYS if name == "steps") == 1024
+
+
+@pytest.mark.parametrize(("size", "more"), [(4, False), (100, True)])
+def test_a_tree_has_more_hidden_states_where_held_out_rows_gain(
+    size: int, more: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four copies of one column: with fewer states than it has, some values of others cannot be told from it."""
+    monkeypatch.setattr(learning, "MAX_PASSES", 6)
+    codes = torch.randint(size, (1000, 1), generator=torch.Generator().manual_seed(0)).expand(1000, 4)
+    event = categorical_event([size] * 4)
+    rows = event.complete(codes, torch.zeros(1000, 0, dtype=torch.float64))
+    train, held_out = rows.rows(slice(0, 800)), rows.rows(slice(800, 1000))
+    network, _, _ = fit(event, train, held_out, learning.Options(components=1), 0)
+    usual = math.isqrt(Setting().steps * 800 // 4)
+    assert (network.hidden[0] > usual) is more
+    assert float(network.log_prob(held_out).mean()) == pytest.approx(-math.log(size), abs=0.5)
 
 
 @pytest.mark.usefixtures("few_passes")
@@ -345,6 +410,7 @@ def test_time_is_obeyed(drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.M
         return expected(*args)
 
     monkeypatch.setattr(learning, "expected", timed)
+    monkeypatch.setattr(pace_module, "expected", timed)
     monkeypatch.setattr(learning.time, "monotonic", lambda: clock)
     passes = []
     for seconds in (0.9, 4.0):

@@ -16,9 +16,6 @@ from likewise.families.bayesian_network.discrete.nodes import others
 from likewise.families.bayesian_network.hidden_tree.passes import Shape
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals
 
-DECAY = 0.4
-"""How much less a column counts for every step further along the tree."""
-
 ROUNDS = 8
 ROWS = 10_000
 """Rows that centres are found from, where there are more; at least `ROWS_EACH` for every cluster."""
@@ -55,16 +52,21 @@ def distances(shape: Shape) -> Tensor:
     return found
 
 
-def assignments(shape: Shape, columns: Sequence[Tensor], states: int, generator: torch.Generator) -> Tensor:
-    """The cluster (rows, nodes) that each row starts in at each node, out of `states`."""
+def assignments(
+    shape: Shape, columns: Sequence[Tensor], states: int, decay: float, generator: torch.Generator
+) -> Tensor:
+    """The cluster (rows, nodes) that each row starts in at each node, out of `states`.
+
+    A column counts `decay` times as much for every step further along the tree.
+    """
     apart = distances(shape)
     # No column counts for more because it varies more.
     columns = [part / part.pow(2).sum(1).mean().sqrt().clamp(min=1e-6) for part in columns]
     found = []
     for node in range(len(shape)):
         # Columns that count for less than a thousandth are left out.
-        near = [j for j in range(len(shape)) if DECAY ** int(apart[node, j]) > 1e-3]
-        seen = torch.cat([columns[j] * DECAY ** int(apart[node, j]) for j in near], 1)
+        near = [j for j in range(len(shape)) if decay ** int(apart[node, j]) > 1e-3]
+        seen = torch.cat([columns[j] * decay ** int(apart[node, j]) for j in near], 1)
         found.append(clusters(seen, states, generator))
     return torch.stack(found, 1)
 

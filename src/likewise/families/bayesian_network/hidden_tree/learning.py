@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from likewise.families.bayesian_network.hidden_tree.partition import Groups, Par
 from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, upward, with_unseen
 from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
+from likewise.families.bayesian_network.hidden_tree.setting import Setting, settled
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
 from likewise.families.bayesian_network.hidden_tree.tree import expected
 
@@ -29,6 +30,18 @@ PARTS = 8
 
 FEWEST_ROWS = 960
 """Rows of a part, about: of fewer rows there are fewer parts."""
+
+PILOTS = 2
+"""Parts, the largest, that tell which setting all trees are learned with."""
+
+PILOT_PASSES = 10
+"""Passes at most by which a setting is judged."""
+
+PILOT_SHARE = 0.15
+"""Of the seconds, which settings are tried in."""
+
+PASS = 3
+"""What a pass takes, with scores and smoothing, times what learning from its rows alone takes, about."""
 
 MAX_MIXTURES = 8
 GAIN = 0.003
@@ -79,11 +92,13 @@ def fit(
     """The network, its description for the settings, and a record of the fit."""
     learner = Learner(event, train, held_out, options, seed)
     parts = options.components or max(1, min(PARTS, len(train) // FEWEST_ROWS))
-    mixtures = [learner.mixture(parts)]
+    first = learner.parts(parts)
+    setting = learner.settled(first)
+    mixtures = [learner.mixture(first, setting)]
     tried = [mixtures[0].facts(learner.values)]
     several = options.components is None and len(held_out) > 0
     while several and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
-        another = learner.mixture(parts, resampled=True)
+        another = learner.mixture(learner.parts(parts, resampled=True), setting)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
         if gain > 0:
@@ -102,6 +117,7 @@ def fit(
         "structure": "hidden_tree",
         "states": list(network.hidden),
         "components": len(trees),
+        "decay": setting.decay,
         "tried": tried,
         "held_out_log_prob": score(mixtures) + learner.values,
     }
@@ -208,33 +224,57 @@ class Learner:
         """Whether it is that time, or learning beside others has failed or was interrupted."""
         return self.stopped or time.monotonic() >= until
 
-    def mixture(self, count: int, *, resampled: bool = False) -> Mixture:
-        """At most so many trees, each learned from the rows of its part, the largest first.
+    def settled(self, parts: Sequence[Part]) -> Setting:
+        """The setting whose trees score held-out rows of the largest parts best, after few passes."""
+        if not len(self.tests):
+            return Setting()
+        until = time.monotonic() + PILOT_SHARE * (self.deadline - time.monotonic())
+        fixed = {"steps"} if self.hidden else set()
+        return settled(lambda setting: self.trial(parts[:PILOTS], setting, until), fixed)
 
-        They have as many hidden states as their rows, and their share of the seconds, suffice for, unless told. As many
-        are learned side by side as torch has threads: minibatches are too small to be shared among these.
-        """
+    def trial(self, parts: Sequence[Part], setting: Setting, until: float) -> Tensor | None:
+        """The scores of the tests of these parts in trees of few passes; None where that would last longer."""
+        if until < math.inf:
+            needed = [len(part.rows) * self.pace.seconds_a_row(self.states(part, setting)) for part in parts]
+            workers = min(torch.get_num_threads(), len(parts))
+            if time.monotonic() + PASS * PILOT_PASSES * sum(needed) / workers > until:
+                return None
+
+        def learned(part: Part) -> Learned:
+            return self.tree(part, self.states(part, setting), setting.decay, most=PILOT_PASSES)
+
+        trees = self.side_by_side(learned, parts)
+        return torch.cat([tree.scores[part.tests] for tree, part in zip(trees, parts, strict=True)])
+
+    def mixture(self, parts: Sequence[Part], setting: Setting) -> Mixture:
+        """A tree for every part of the rows."""
         start = time.monotonic()
-        parts, threads = self.parts(count, resampled), torch.get_num_threads()
-        workers = min(threads, len(parts))
-        shares = Shares(self.deadline, len(self.rows), workers)
+        shares = Shares(self.deadline, len(self.rows), min(torch.get_num_threads(), len(parts)))
 
         def learned(part: Part) -> Learned:
             until = shares.until(len(part.rows))
-            states = self.hidden or self.pace.states(len(part.rows), until - time.monotonic())
-            return self.tree(part, states, until)
+            return self.tree(part, self.states(part, setting, until - time.monotonic()), setting.decay, until)
 
+        return Mixture(self.side_by_side(learned, parts), time.monotonic() - start)
+
+    def states(self, part: Part, setting: Setting, seconds: float = math.inf) -> int:
+        """Hidden states of a tree: as many as its rows, and seconds, suffice for, unless told."""
+        return self.hidden or self.pace.states(len(part.rows), setting.steps, seconds)
+
+    def side_by_side(self, learned: Callable[[Part], Learned], parts: Sequence[Part]) -> list[Learned]:
+        """As many trees at a time as torch has threads: minibatches are too small to be shared among these."""
+        threads = torch.get_num_threads()
+        workers = min(threads, len(parts))
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
             try:
-                trees = list(pool.map(learned, parts))
+                return list(pool.map(learned, parts))
             except BaseException:
                 self.stopped = True
                 raise
             finally:
                 torch.set_num_threads(threads)  # which threads that begin later go by
-        return Mixture(trees, time.monotonic() - start)
 
-    def parts(self, count: int, resampled: bool) -> list[Part]:
+    def parts(self, count: int, *, resampled: bool = False) -> list[Part]:
         """At most so many parts of the rows, the largest first.
 
         They are found in some rows, drawn with replacement if `resampled`, so that other mixtures have other parts.
@@ -258,21 +298,21 @@ class Learner:
                 found.append(Part(plain.parents, rows, tests, self.seed()))
         return sorted(found, key=lambda part: -len(part.rows))
 
-    def tree(self, part: Part, states: int, until: float = math.inf) -> Learned:
+    def tree(self, part: Part, states: int, decay: float, until: float = math.inf, most: int | None = None) -> Learned:
         """The tree that scores the part's tests best, out of those met while it learns from the part's rows.
 
-        Passes start until that time; there is one at least.
+        Passes start until that time; there is one at least, and at most so many, or `MAX_PASSES`.
         """
         generator = torch.Generator().manual_seed(part.seed)
         shape, tests, size = Shape(tuple(part.parents)), part.tests, len(part.rows)
         index = self.index[part.rows]
         asked = self.tests[tests[torch.randperm(len(tests), generator=generator)[:MAX_SMOOTHING_ROWS]]]
-        counts = self.started(shape, states, part.rows, generator)
+        counts = self.started(shape, states, decay, part.rows, generator)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
         tables = self.marginals.tables(counts, strengths)
         best, best_score = (counts, strengths), self.scores(shape, tables, tests).mean()
         gained, passes, since, steps = best_score, 0, 0, 0
-        while passes < MAX_PASSES and since < PATIENCE and not (passes and self.late(until)):
+        while passes < (most or MAX_PASSES) and since < PATIENCE and not (passes and self.late(until)):
             passes += 1
             for some in _minibatches(size, generator):
                 found = expected(shape, tables, index[some])[1]
@@ -297,10 +337,10 @@ class Learner:
         """A seed for what has a generator of its own, since it is learned beside others."""
         return int(torch.randint(1 << 62, (), generator=self.generator))
 
-    def started(self, shape: Shape, k: int, rows: Tensor, generator: torch.Generator) -> Tables:
-        """Counts of the clusters that rows start in."""
+    def started(self, shape: Shape, k: int, decay: float, rows: Tensor, generator: torch.Generator) -> Tables:
+        """Counts of the clusters that rows start in; see `assignments`."""
         network = self.network
-        at = assignments(shape, [column[rows] for column in self.columns], k, generator)
+        at = assignments(shape, [column[rows] for column in self.columns], k, decay, generator)
         steps = torch.zeros(len(shape), k, k)
         for node, above in enumerate(shape.parents):
             if above >= 0:

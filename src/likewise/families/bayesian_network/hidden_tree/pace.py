@@ -12,17 +12,14 @@ from torch import Tensor
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.tree import expected
 
-STEPS_A_ROW = 16
-"""A tree has so many probabilities of steps between hidden states for every row of its part."""
-
 FEWEST_STATES = 8
-MOST_STATES = 256
+MOST_STATES = 512
 
 MAX_NUMBERS = 1 << 22
 """Parameters of a tree at most: 16 MB of a file, of which a model may have many."""
 
-USUAL = 20
-"""Passes through the rows that a mixture takes the time of, about: no more states than the seconds suffice for."""
+FEWEST_PASSES = 5
+"""Passes through the rows that the seconds must suffice for: no more states than that."""
 
 
 class Pace:
@@ -40,17 +37,20 @@ class Pace:
         self._rows, self._shown = rows, shown
         self._taken: dict[int, float] = {}
 
-    def states(self, rows: int, seconds: float) -> int:
-        """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for."""
+    def states(self, rows: int, steps: int, seconds: float = math.inf) -> int:
+        """Hidden states of a column of a tree: as many as so many rows, and seconds, suffice for.
+
+        The tree is to have so many probabilities of steps between hidden states for every row.
+        """
         columns, shown = self._rows.shape[1], self._shown
-        most = min(max(math.isqrt(STEPS_A_ROW * rows // columns), FEWEST_STATES), MOST_STATES)
+        most = min(max(math.isqrt(steps * rows // columns), FEWEST_STATES), MOST_STATES)
         # The positive root of columns k^2 + shown k = MAX_NUMBERS.
         largest = (math.sqrt(shown**2 + 4 * columns * MAX_NUMBERS) - shown) / (2 * columns)
         most = max(min(most, int(largest)), 1)
         states = min(FEWEST_STATES, most)
         while states < most:
             more = min(2 * states, most)
-            if seconds < math.inf and USUAL * rows * self.seconds_a_row(more) > seconds:
+            if seconds < math.inf and FEWEST_PASSES * rows * self.seconds_a_row(more) > seconds:
                 break
             states = more
         return states
