@@ -166,6 +166,19 @@ def test_more_trees_are_only_kept_where_held_out_rows_gain(drawn: tuple[Batch, B
     assert record["held_out_log_prob"] == pytest.approx(float(network.log_prob(held_out).mean()), abs=1e-4)
 
 
+@pytest.mark.usefixtures("few_passes")
+def test_there_are_no_more_mixtures_than_a_file_has_room_for(
+    drawn: tuple[Batch, Batch, Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "GAIN", -math.inf)
+    train, held_out, _ = (part.rows(slice(0, 600)) for part in drawn)
+    tree = 3 + len(SIZES) * 3**2 + sum(SIZES) * 3
+    for room, mixtures in ((1, 1), (2 * tree, 2), (3 * tree - 1, 2), (3 * tree, 3)):
+        monkeypatch.setattr(learning, "MAX_NUMBERS", room)
+        _, _, record = fit(categorical_event(SIZES), train, held_out, learning.Options(3), 0)
+        assert [tried["components"] for tried in record["tried"]] == [1] * mixtures
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 def test_rows_of_different_trees_are_told_apart(noise: float) -> None:
     """Two classes with equal marginals: columns are copies of their neighbour, or of the column three places before."""

@@ -40,10 +40,13 @@ PILOT_PASSES = 10
 PILOT_SHARE = 0.15
 """Of the seconds, which settings are tried in."""
 
-PASS = 3
-"""What a pass takes, with scores and smoothing, times what learning from its rows alone takes, about."""
+OVERHEAD = 3
+"""What a pass takes, with scores and smoothing, in terms of what learning from its rows alone takes, about."""
 
 MAX_MIXTURES = 8
+MAX_NUMBERS = 1 << 25
+"""Parameters of all trees, 128 MB of a file: there is no further mixture where they would be more."""
+
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
 
@@ -97,7 +100,8 @@ def fit(
     mixtures = [learner.mixture(first, setting)]
     tried = [mixtures[0].facts(learner.values)]
     several = options.components is None and len(held_out) > 0
-    while several and len(mixtures) < MAX_MIXTURES and learner.time_left(mixtures[0].seconds):
+    most = min(MAX_MIXTURES, MAX_NUMBERS // mixtures[0].numbers)
+    while several and len(mixtures) < most and learner.time_left(mixtures[0].seconds):
         another = learner.mixture(learner.parts(parts, resampled=True), setting)
         tried.append(another.facts(learner.values))
         gain = score([*mixtures, another]) - score(mixtures)
@@ -163,6 +167,12 @@ class Mixture:
     def scores(self) -> Tensor:
         """The log-probabilities of the states of held-out rows, float64."""
         return torch.stack([tree.scores + math.log(tree.weight) for tree in self.trees]).logsumexp(0)
+
+    @property
+    def numbers(self) -> int:
+        """How many parameters there are."""
+        parts = [part for tree in self.trees for part in (tree.counts.root, tree.counts.steps, tree.counts.leaves)]
+        return sum(part.numel() for part in parts)
 
     def facts(self, values: float) -> dict[str, Any]:
         """What the record of the fit tells; `values` is what held-out values add to scores of states."""
@@ -237,7 +247,7 @@ class Learner:
         if until < math.inf:
             needed = [len(part.rows) * self.pace.seconds_a_row(self.states(part, setting)) for part in parts]
             workers = min(torch.get_num_threads(), len(parts))
-            if time.monotonic() + PASS * PILOT_PASSES * sum(needed) / workers > until:
+            if time.monotonic() + OVERHEAD * PILOT_PASSES * sum(needed) / workers > until:
                 return None
 
         def learned(part: Part) -> Learned:

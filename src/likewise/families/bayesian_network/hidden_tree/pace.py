@@ -16,7 +16,7 @@ FEWEST_STATES = 8
 MOST_STATES = 512
 
 MAX_NUMBERS = 1 << 22
-"""Parameters of a tree at most: 16 MB of a file, of which a model may have many."""
+"""Parameters of a tree at most: 16 MB of a file."""
 
 FEWEST_PASSES = 5
 """Passes through the rows that the seconds must suffice for: no more states than that."""
