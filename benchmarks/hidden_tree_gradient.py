@@ -28,6 +28,7 @@ from likewise.families.bayesian_network.hidden_tree import learning
 from likewise.families.bayesian_network.hidden_tree.partition import Partition
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.regularisation import start
+from likewise.families.bayesian_network.hidden_tree.setting import Setting
 from likewise.families.bayesian_network.hidden_tree.tree import log_prob
 
 
@@ -61,7 +62,7 @@ def by_gradient(
 ) -> tuple[list[float], float]:
     """Held-out scores before the first pass and after each, and the seconds."""
     rows = torch.arange(len(learner.index))
-    counts = learner.started(shape, states, learning.Setting().decay, rows, learner.generator)
+    counts = learner.started(shape, states, Setting().decay, rows, learner.generator)
     logits = Logits(learner.marginals.tables(counts, start(len(shape))), learner.network.sizes)
     adam = torch.optim.Adam(logits.parts, lr=rate)
 
@@ -105,7 +106,7 @@ def main() -> None:
         begun = time.perf_counter()
         until = time.monotonic() + options.seconds
         part = learning.Part(list(shape.parents), rows, tests, options.seed)
-        tree = learner.tree(part, options.states, learning.Setting().decay, until)
+        tree = learner.tree(part, options.states, Setting().decay, until)
         told = {"table": name, "states": options.states, "way": "expectation maximisation"}
         seconds = time.perf_counter() - begun
         print(json.dumps(told | {"best": float(tree.scores.mean()), "passes": tree.passes, "seconds": seconds}))

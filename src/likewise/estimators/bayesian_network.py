@@ -72,9 +72,9 @@ class BayesianNetwork(AnsweringMixin, Generative):
         The nodes of numeric columns.
     states, components : int or None
         Of structure="hidden_tree": how many hidden states each column has, and how many trees there are at most, each
-        for the part of the records whose columns depend on each other alike. None for as many states as the
-        records of each part and the seconds suffice for, and held-out records ask for, and for several such mixtures
-        side by side as long as held-out records gain.
+        for the part of the records whose columns depend on each other alike. None for as many states as the records
+        of each part and the seconds suffice for, and held-out records ask for, and for several such mixtures side by
+        side as long as held-out records gain.
     max_memory : int
         Bytes that one table of exact inference may take.
     max_states : int

@@ -284,11 +284,11 @@ def test_states_are_as_many_as_seconds_suffice_for(pace: Pace, monkeypatch: pyte
 
 def test_a_tree_is_never_larger_than_allowed(pace: Pace, monkeypatch: pytest.MonkeyPatch) -> None:
     columns, shown = len(SIZES), sum(SIZES)
-    monkeypatch.setattr(pace_module, "MAX_NUMBERS", columns * 20**2 + shown * 20)
+    monkeypatch.setattr(pace_module, "MAX_TREE_NUMBERS", columns * 20**2 + shown * 20)
     assert pace.states(10**6, 16) == 20
-    monkeypatch.setattr(pace_module, "MAX_NUMBERS", columns * 20**2 + shown * 20 - 1)
+    monkeypatch.setattr(pace_module, "MAX_TREE_NUMBERS", columns * 20**2 + shown * 20 - 1)
     assert pace.states(10**6, 16) == 19
-    monkeypatch.setattr(pace_module, "MAX_NUMBERS", 1)
+    monkeypatch.setattr(pace_module, "MAX_TREE_NUMBERS", 1)
     assert pace.states(10**6, 16) == 1
 
 

@@ -45,7 +45,7 @@ OVERHEAD = 3
 
 MAX_MIXTURES = 8
 MAX_NUMBERS = 1 << 25
-"""Parameters of all trees, 128 MB of a file: there is no further mixture where they would be more."""
+"""Parameters of all trees, 128 MB of a file: no further mixture where one as large as the first would be too many."""
 
 GAIN = 0.003
 """Nats a held-out record that another mixture must add, for more to be learned."""
@@ -246,8 +246,7 @@ class Learner:
         """The scores of the tests of these parts in trees of few passes; None where that would last longer."""
         if until < math.inf:
             needed = [len(part.rows) * self.pace.seconds_a_row(self.states(part, setting)) for part in parts]
-            workers = min(torch.get_num_threads(), len(parts))
-            if time.monotonic() + OVERHEAD * PILOT_PASSES * sum(needed) / workers > until:
+            if time.monotonic() + OVERHEAD * PILOT_PASSES * sum(needed) / _workers(parts) > until:
                 return None
 
         def learned(part: Part) -> Learned:
@@ -259,7 +258,7 @@ class Learner:
     def mixture(self, parts: Sequence[Part], setting: Setting) -> Mixture:
         """A tree for every part of the rows."""
         start = time.monotonic()
-        shares = Shares(self.deadline, len(self.rows), min(torch.get_num_threads(), len(parts)))
+        shares = Shares(self.deadline, len(self.rows), _workers(parts))
 
         def learned(part: Part) -> Learned:
             until = shares.until(len(part.rows))
@@ -273,8 +272,7 @@ class Learner:
 
     def side_by_side(self, learned: Callable[[Part], Learned], parts: Sequence[Part]) -> list[Learned]:
         """As many trees at a time as torch has threads: minibatches are too small to be shared among these."""
-        threads = torch.get_num_threads()
-        workers = min(threads, len(parts))
+        threads, workers = torch.get_num_threads(), _workers(parts)
         with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,)) as pool:
             try:
                 return list(pool.map(learned, parts))
@@ -367,6 +365,11 @@ class Learner:
             for part in (self.tests if tests is None else self.tests[tests]).split(TILE)
         ]
         return torch.cat(found).double()
+
+
+def _workers(parts: Sequence[Part]) -> int:
+    """How many of these are learned side by side."""
+    return min(torch.get_num_threads(), len(parts))
 
 
 def _minibatches(size: int, generator: torch.Generator) -> list[Tensor]:

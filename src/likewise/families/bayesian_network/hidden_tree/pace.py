@@ -15,7 +15,7 @@ from likewise.families.bayesian_network.hidden_tree.tree import expected
 FEWEST_STATES = 8
 MOST_STATES = 512
 
-MAX_NUMBERS = 1 << 22
+MAX_TREE_NUMBERS = 1 << 22
 """Parameters of a tree at most: 16 MB of a file."""
 
 FEWEST_PASSES = 5
@@ -44,8 +44,8 @@ class Pace:
         """
         columns, shown = self._rows.shape[1], self._shown
         most = min(max(math.isqrt(steps * rows // columns), FEWEST_STATES), MOST_STATES)
-        # The positive root of columns k^2 + shown k = MAX_NUMBERS.
-        largest = (math.sqrt(shown**2 + 4 * columns * MAX_NUMBERS) - shown) / (2 * columns)
+        # The positive root of columns k^2 + shown k = MAX_TREE_NUMBERS.
+        largest = (math.sqrt(shown**2 + 4 * columns * MAX_TREE_NUMBERS) - shown) / (2 * columns)
         most = max(min(most, int(largest)), 1)
         states = min(FEWEST_STATES, most)
         while states < most:
