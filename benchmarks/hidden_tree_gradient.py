@@ -63,7 +63,7 @@ def by_gradient(
     """Held-out scores before the first pass and after each, and the seconds."""
     rows = torch.arange(len(learner.index))
     counts = learner.started(shape, states, Setting().decay, rows, learner.generator)
-    logits = Logits(learner.marginals.tables(counts, start(len(shape))), learner.network.sizes)
+    logits = Logits(learner.marginals.tables(shape, counts, start(len(shape))), learner.network.sizes)
     adam = torch.optim.Adam(logits.parts, lr=rate)
 
     def score() -> float:

@@ -14,7 +14,7 @@ import likewise as lw
 from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.clusters import features
-from likewise.families.bayesian_network.hidden_tree.passes import Tables
+from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals
 
 BINS = 16
@@ -99,3 +99,61 @@ def test_distributions_of_a_tree_are_smoothed_towards_those_of_its_rows(marginal
     assert float(own.shares[0][3]) == pytest.approx((10_000 + 100 * float(marginals.shares[0][3])) / 10_100, rel=1e-3)
     assert float(own.shares[0].sum()) == pytest.approx(1)
     assert all(float(part.min()) > 0 for part in own.shares)
+
+
+@pytest.fixture
+def pair(marginals: Marginals) -> tuple[Shape, Tables, torch.Tensor]:
+    """A name below an amount: counts of pairs of four hidden states, and leaves."""
+    generator = torch.Generator().manual_seed(0)
+    leaves = torch.rand(sum(marginals.sizes), 4, generator=generator, dtype=torch.float64) + 0.05
+    parts = [part / part.sum(0) for part in leaves.split(marginals.sizes)]
+    steps = 50 * torch.rand(2, 4, 4, generator=generator, dtype=torch.float64)
+    return Shape((-1, 0)), Tables(steps[1].sum(1), steps, leaves), torch.cat(parts)
+
+
+def test_a_step_is_smoothed_towards_steps_through_what_either_column_shows(
+    marginals: Marginals, pair: tuple[Shape, Tables, torch.Tensor]
+) -> None:
+    """Closed forms, state by state; a record spread as the states below count with every distribution."""
+    shape, counts, leaves = pair
+    above, below = leaves.split(marginals.sizes)
+    pairs = counts.steps[1]
+    alone = (pairs.sum(0) + 1) / (pairs.sum() + 4)
+    found = marginals.simpler(shape, counts, leaves)[1]
+    for z, child in itertools.product(range(4), range(4)):
+        by_above = sum(
+            above[x, z]
+            * (sum(above[x, y] * pairs[y, child] for y in range(4)) + alone[child])
+            / (sum(above[x, y] * pairs[y].sum() for y in range(4)) + 1)
+            for x in range(len(above))
+        )
+        by_own = sum(
+            (pairs[z, y] + alone[y])
+            / (pairs[z].sum() + 1)
+            * below[x, y]
+            * (below[x, child] * alone[child])
+            / sum(below[x, w] * alone[w] for w in range(4))
+            for y in range(4)
+            for x in range(len(below))
+        )
+        assert float(found[z, child]) == pytest.approx(float(by_above + by_own) / 2, rel=1e-9)
+    torch.testing.assert_close(found.sum(1), torch.ones(4, dtype=torch.float64))
+
+
+def test_hidden_states_that_show_the_same_lend_each_other_what_follows(
+    marginals: Marginals, pair: tuple[Shape, Tables, torch.Tensor]
+) -> None:
+    """A hidden state that no record was in is followed by what follows its twin, not by what follows most others."""
+    shape, counts, leaves = pair
+    amounts, names = leaves.split(marginals.sizes)
+    amounts = torch.zeros_like(amounts)
+    amounts[3, :2], amounts[9, 2:] = 1.0, 1.0  # two pairs of twins
+    names = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0]]).double()
+    names = torch.cat([names, torch.zeros(len(leaves) - len(amounts) - 2, 4).double()])
+    steps = torch.zeros_like(counts.steps)
+    steps[1, 0, 0], steps[1, 2, 2] = 100.0, 1000.0
+    found = marginals.simpler(shape, Tables(steps[1].sum(1), steps, leaves), torch.cat([amounts, names]) + 1e-9)[1]
+    step = Marginals.step(steps[1], torch.tensor(1.0), found)
+    assert float(found[0, 0]) > 0.9  # what was seen often stays
+    assert float(step[1, 0]) > 0.5 > float(step[1, 2:].sum())  # its twin's
+    assert float(step[3, 2]) > 0.9

@@ -317,7 +317,7 @@ class Learner:
         asked = self.tests[tests[torch.randperm(len(tests), generator=generator)[:MAX_SMOOTHING_ROWS]]]
         counts = self.started(shape, states, decay, part.rows, generator)
         strengths = chosen(shape, self.marginals, counts, start_of(len(shape)), asked)
-        tables = self.marginals.tables(counts, strengths)
+        tables = self.marginals.tables(shape, counts, strengths)
         best, best_score = (counts, strengths), self.scores(shape, tables, tests).mean()
         gained, passes, since, steps = best_score, 0, 0, 0
         while passes < (most or MAX_PASSES) and since < PATIENCE and not (passes and self.late(until)):
@@ -328,17 +328,17 @@ class Learner:
                 counts = _towards(counts, found, size / len(some), rate)
                 steps += 1
                 if steps % TABLES_EVERY == 0:
-                    tables = self.marginals.tables(counts, strengths)
+                    tables = self.marginals.tables(shape, counts, strengths)
             if passes & (passes - 1) == 0:  # after 1, 2, 4, 8 ... passes, since it costs as much as one
                 strengths = chosen(shape, self.marginals, counts, strengths, asked)
-            tables = self.marginals.tables(counts, strengths)
+            tables = self.marginals.tables(shape, counts, strengths)
             now = self.scores(shape, tables, tests).mean()
             since += 1
             if now > best_score or not len(tests):
                 best, best_score = (counts, strengths), now
             if now > gained + PROGRESS or not len(tests):
                 gained, since = now, 0
-        tables = self.marginals.tables(*best)
+        tables = self.marginals.tables(shape, *best)
         return Learned(part.parents, *best, size / len(self.index), self.scores(shape, tables), passes)
 
     def seed(self) -> int:

@@ -110,7 +110,7 @@ class HiddenTreeNetwork(Prepared[list[Tables]]):
     def _prepare(self) -> list[Tables]:
         marginals = self.marginals
         trees = [self.of(t) for t in range(len(self.trees))]
-        return [marginals.tables(tree.counts.double(), tree.strengths) for tree in trees]
+        return [marginals.tables(tree.shape, tree.counts.double(), tree.strengths) for tree in trees]
 
     def count(self, batch: Batch) -> None:
         """Adds fully observed records to the counts of columns and of grains."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from likewise.families.bayesian_network.hidden_tree.passes import Messages, Shape, Tables, beliefs, upward, with_unseen
 from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 
-STEPS = (0.1, 0.3, 1.0)
+STEPS = (0.1, 0.3, 1.0, 3.0)
 LEAVES = (0.1, 0.3, 1.0)
 SHAPES = (10.0, 30.0, 100.0, 300.0)
 
@@ -31,7 +31,8 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     """
     if not len(index):
         return old
-    tables, own = marginals.tables(counts, old), marginals.within(counts)
+    tables, own = marginals.tables(shape, counts, old), marginals.within(counts)
+    simpler = marginals.simpler(shape, counts, tables.leaves)
     leaves = with_unseen(tables.leaves)
     up = upward(shape, tables, [Messages(leaves[shown]) for shown in index.T], len(index))
     step, leaf, shaped = old.step.clone(), old.leaf.clone(), old.shape.clone()
@@ -39,7 +40,8 @@ def chosen(shape: Shape, marginals: Marginals, counts: Tables, old: Strengths, i
     def choose_step(node: int, share: Tensor) -> None:
         message = up.messages[node]
         assert message is not None
-        versions = [Marginals.step(counts.steps[node], torch.tensor(strength)) for strength in STEPS]
+        pairs, towards = counts.steps[node], simpler[node]
+        versions = [Marginals.step(pairs, torch.tensor(strength), towards) for strength in STEPS]
         scores = [((share @ version) * message.rows()).sum(1).log().sum() for version in versions]
         step[node] = STEPS[int(torch.stack(scores).argmax())]
 

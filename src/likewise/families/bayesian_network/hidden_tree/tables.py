@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from likewise.families.bayesian_network.hidden_tree.passes import Tables
+from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
 
 ROOT = 1.0
 """Pseudo-count of every state at the root."""
@@ -33,7 +33,7 @@ class Strengths:
     Attributes
     ----------
     step :
-        Of what the node's states are without the state above, in every row of a step.
+        Of a simpler step, `Marginals.simpler`, in every row of a step.
     leaf :
         Of the column's own distribution in the tree's rows, for every hidden state.
     shape :
@@ -105,25 +105,51 @@ class Marginals:
         raised[numbers] = shaped * (size + leaf * shares[numbers].sum())
         return _floored(raised, 0)
 
-    @staticmethod
-    def step(counts: Tensor, strength: Tensor) -> Tensor:
-        """p(z | z above), (..., k, k), from expected counts; the strength broadcasts."""
-        # A state's share whatever the state above: k pseudo-counts over all, spread evenly.
-        own = counts.sum(-2, keepdim=True) + 1.0
-        return _floored(counts + strength * own / own.sum(-1, keepdim=True), -1)
+    def simpler(self, shape: Shape, counts: Tables, leaves: Tensor) -> Tensor:
+        """What steps are smoothed towards, (nodes, k, k), given the leaves p(x | z).
 
-    def tables(self, counts: Tables, strengths: Strengths) -> Tables:
+        The mean of two steps z above -> x above -> z and z above -> x -> z: in one the state above matters by what its
+        column shows alone, in the other the state itself does. So hidden states that show the same lend each other
+        what follows from them, and a step that was hardly ever seen keeps the dependence of the columns.
+        """
+        shown = leaves.split(self.sizes)
+        found = torch.full_like(counts.steps, 1.0 / counts.steps.shape[-1])
+        for node, over in enumerate(shape.parents):
+            if over < 0:
+                continue
+            pairs, own, above = counts.steps[node], shown[node], shown[over]
+            alone = pairs.sum(0) + 1.0
+            alone = alone / alone.sum()
+            by_above = above.T @ _shares(above @ pairs + alone, 1)
+            by_own = _shares(pairs + alone, 1) @ own.T @ _shares(own * alone, 1)
+            found[node] = 0.5 * (by_above + by_own)
+        return found
+
+    @staticmethod
+    def step(counts: Tensor, strength: Tensor, simpler: Tensor) -> Tensor:
+        """p(z | z above), (..., k, k), from expected counts; the strength broadcasts."""
+        return _floored(counts + strength * simpler, -1)
+
+    def tables(self, shape: Shape, counts: Tables, strengths: Strengths) -> Tables:
         """The distributions of a tree from the expected counts of its hidden states and of what they show."""
         root, own = counts.root + ROOT, self.within(counts)
-        leaves = [
-            own.leaf(i, part, float(strengths.leaf[i]), float(strengths.shape[i]))
-            for i, part in enumerate(counts.leaves.split(self.sizes))
-        ]
-        steps = self.step(counts.steps, strengths.step.to(counts.steps)[:, None, None])
-        return Tables(root / root.sum(), steps, torch.cat(leaves))
+        leaves = torch.cat(
+            [
+                own.leaf(i, part, float(strengths.leaf[i]), float(strengths.shape[i]))
+                for i, part in enumerate(counts.leaves.split(self.sizes))
+            ]
+        )
+        simpler = self.simpler(shape, counts, leaves)
+        steps = self.step(counts.steps, strengths.step.to(counts.steps)[:, None, None], simpler)
+        return Tables(root / root.sum(), steps, leaves)
+
+
+def _shares(weights: Tensor, axis: int) -> Tensor:
+    """Distributions along an axis, in proportion to the weights."""
+    return weights / weights.sum(axis, keepdim=True)
 
 
 def _floored(weights: Tensor, axis: int) -> Tensor:
     """Distributions along an axis, in proportion to the weights but for `FLOOR`."""
-    shares = weights / weights.sum(axis, keepdim=True) + FLOOR
+    shares = _shares(weights, axis) + FLOOR
     return shares / (1.0 + FLOOR * weights.shape[axis])
