@@ -18,17 +18,19 @@ def from_table(table: Tensor, row: Tensor, generator: torch.Generator) -> Tensor
     >>> from_table(table, torch.tensor([1, 0, 1]), torch.Generator().manual_seed(0)).tolist()
     [0, 1, 0]
     """
-    ends = table.T.cumsum(0)
-    ends = (ends / ends[-1]).contiguous()
-    u = torch.rand(len(row), generator=generator, device=generator.device, dtype=torch.float64).to(ends)
-    if len(ends) < FEW_STATES:
+    states = table.shape[1]
+    u = torch.rand(len(row), generator=generator, device=generator.device, dtype=torch.float64).to(table)
+    if states < FEW_STATES:
+        ends = table.T.cumsum(0)
+        ends = (ends / ends[-1]).contiguous()
         found = torch.zeros_like(row)
         for end in ends[:-1]:
             found += u >= end[row]
         return found
+    ends = table.cumsum(1)
     # Row r of the distribution functions is shifted by r, so that one search serves all rows.
-    shifted = (ends.T + torch.arange(len(table), device=ends.device)[:, None]).flatten()
-    return (torch.searchsorted(shifted, u + row, right=True) - row * len(ends)).clamp(0, len(ends) - 1)
+    shifted = ends / ends[:, -1:] + torch.arange(len(table), device=ends.device)[:, None]
+    return (torch.searchsorted(shifted.flatten(), u + row, right=True) - row * states).clamp(0, states - 1)
 
 
 def from_weights(weights: Tensor, generator: torch.Generator) -> Tensor:
