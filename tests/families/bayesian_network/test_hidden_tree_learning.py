@@ -346,15 +346,15 @@ def test_settings_are_changed_one_way_after_the_other(best: Setting, tried: list
     assert {decay for _, decay in met} == {0.4}
 
 
-def test_a_setting_is_only_left_for_more_than_a_standard_error() -> None:
+def test_a_setting_is_only_left_for_more_than_two_standard_errors() -> None:
     noise = torch.linspace(-1.0, 1.0, 100)
     error = float(noise.std(correction=0)) / 10
 
     def found(gain: float) -> Setting:
         return settled(lambda setting: gain * (setting.decay > 0.4) + noise * setting.decay, {"steps"})
 
-    assert found(0.99 * 0.2 * error) == Setting()
-    assert found(1.01 * 0.2 * error) == Setting(decay=0.6)
+    assert found(0.99 * 2 * 0.2 * error) == Setting()
+    assert found(1.01 * 2 * 0.2 * error) == Setting(decay=0.6)
 
 
 def test_settings_that_there_is_no_time_for_are_left_out() -> None:

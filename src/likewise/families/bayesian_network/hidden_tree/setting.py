@@ -33,12 +33,15 @@ WAYS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 )
 """Other settings that are tried, in one way after the other, each as far as held-out rows gain."""
 
+ERRORS = 2
+"""Standard errors that a gain must exceed: several settings are tried, and few rows gain by chance."""
+
 
 def settled(trial: Callable[[Setting], Tensor | None], fixed: Collection[str] = ()) -> Setting:
     """The setting with the best scores (rows,), of those met on the way; what is fixed stays.
 
-    A setting is changed where rows gain more than a standard error of what they gain. There are no scores where the
-    time does not suffice.
+    A setting is changed where rows gain more than `ERRORS` standard errors of what they gain. There are no scores where
+    the time does not suffice.
     """
     best = Setting()
     scores = trial(best)
@@ -58,4 +61,4 @@ def settled(trial: Callable[[Setting], Tensor | None], fixed: Collection[str] = 
 
 def _more(found: Tensor, scores: Tensor) -> bool:
     gains = found - scores
-    return float(gains.mean()) > float(gains.std(correction=0)) / math.sqrt(len(gains))
+    return float(gains.mean()) > ERRORS * float(gains.std(correction=0)) / math.sqrt(len(gains))
