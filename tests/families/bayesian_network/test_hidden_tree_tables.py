@@ -15,7 +15,7 @@ from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.hidden_tree.clusters import features
 from likewise.families.bayesian_network.hidden_tree.passes import Shape, Tables
-from likewise.families.bayesian_network.hidden_tree.tables import Marginals
+from likewise.families.bayesian_network.hidden_tree.tables import Marginals, Strengths
 
 BINS = 16
 
@@ -138,6 +138,17 @@ def test_a_step_is_smoothed_towards_steps_through_what_either_column_shows(
         )
         assert float(found[z, child]) == pytest.approx(float(by_above + by_own) / 2, rel=1e-9)
     torch.testing.assert_close(found.sum(1), torch.ones(4, dtype=torch.float64))
+
+
+def test_a_strength_is_how_many_records_the_simpler_step_counts_for(
+    marginals: Marginals, pair: tuple[Shape, Tables, torch.Tensor]
+) -> None:
+    shape, counts, _ = pair
+    for strength in (0.1, 30.0):
+        tables = marginals.tables(shape, counts, Strengths(*torch.tensor([[1.0, strength], [1.0, 1.0], [30.0, 30.0]])))
+        pairs, simpler = counts.steps[1], marginals.simpler(shape, counts, tables.leaves)[1]
+        size = pairs.sum(1, keepdim=True)
+        torch.testing.assert_close(tables.steps[1], (pairs + strength * simpler) / (size + strength), atol=1e-7, rtol=0)
 
 
 def test_hidden_states_that_show_the_same_lend_each_other_what_follows(

@@ -118,8 +118,8 @@ class Marginals:
             if over < 0:
                 continue
             pairs, own, above = counts.steps[node], shown[node], shown[over]
-            alone = pairs.sum(0) + 1.0
-            alone = alone / alone.sum()
+            # States whatever the one above: these count for one record in either step.
+            alone = _shares(pairs.sum(0) + 1.0, 0)
             by_above = above.T @ _shares(above @ pairs + alone, 1)
             by_own = _shares(pairs + alone, 1) @ own.T @ _shares(own * alone, 1)
             found[node] = 0.5 * (by_above + by_own)
@@ -141,7 +141,7 @@ class Marginals:
         )
         simpler = self.simpler(shape, counts, leaves)
         steps = self.step(counts.steps, strengths.step.to(counts.steps)[:, None, None], simpler)
-        return Tables(root / root.sum(), steps, leaves)
+        return Tables(_shares(root, 0), steps, leaves)
 
 
 def _shares(weights: Tensor, axis: int) -> Tensor:
