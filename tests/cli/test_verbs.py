@@ -44,6 +44,12 @@ def test_fit_says_what_it_did(likewise, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.json", "iris.safetensors"]
 
 
+def test_trees_of_hidden_states_are_fitted_by_name(likewise):
+    result = likewise("fit", "iris", "--family", "hidden_tree", "--time", "5s")
+    assert result.exit_code == 0, result.output
+    assert lw.load("iris.safetensors").structure == "hidden_tree"
+
+
 def test_the_held_out_figure_is_the_score_of_the_rows_held_out(likewise, tmp_path):
     from likewise.estimators.fitting import split
 

@@ -7,7 +7,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from sklearn.base import clone
@@ -19,15 +18,9 @@ from likewise.domains.table import Table
 from likewise.errors import DataError
 from likewise.estimators.files import CIRCUMSTANCES
 from likewise.estimators.generative import Generative
-from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
+from likewise.estimators.taxonomy import ESTIMATORS, VARIANTS, estimator_of
 from likewise.families.family import ClosedFormLearner
 from likewise.families.registry import family_class
-
-VARIANTS = MappingProxyType({"hidden_tree": ("bayesian_network", {"structure": "hidden_tree"})})
-"""Name -> a family and settings of it that take part under a name of their own.
-
-A plain network explains; with hidden states its records are closer to the data.
-"""
 
 EXTERNAL = "external"
 """The family of whatever is not one of ours."""
@@ -110,11 +103,8 @@ def contestants(
 
 def _contestant(name: str | None, wanted: Any, seed: int, device: str, domain: Table) -> Contestant:
     if isinstance(wanted, str):
-        family, settings = VARIANTS.get(wanted, (wanted, {}))
-        if family not in ESTIMATORS:
-            raise DataError(f"There is no family called {wanted!r}; there are {', '.join((*ESTIMATORS, *VARIANTS))}.")
-        made = estimator_class(family)(random_state=seed, device=device, domain=copy.deepcopy(domain), **settings)
-        return Contestant(wanted if name is None else name, family, made)
+        made = estimator_of(wanted, random_state=seed, device=device, domain=copy.deepcopy(domain))
+        return Contestant(wanted if name is None else name, made.family_name, made)
     if isinstance(wanted, Generative):
         made = clone(wanted)
         if made.random_state is None:

@@ -31,7 +31,9 @@ def fit(
         Path | None,
         typer.Option("--out", "-o", help="The model file. [default: the name of the data, ending in .safetensors]"),
     ] = None,
-    family: Annotated[str, typer.Option(help="A family that `likewise families` lists.")] = "autoregressive",
+    family: Annotated[
+        str, typer.Option(help="A family that `likewise families` lists, or hidden_tree.")
+    ] = "autoregressive",
     time: Annotated[
         str | None,
         typer.Option(metavar="90s|5m|1h30m", help="The most time to spend on fitting; reading is not counted."),
@@ -66,11 +68,10 @@ def fit(
     own_names = split_names(names, data)
 
     from likewise.domains.table import Table
-    from likewise.estimators.taxonomy import ESTIMATORS, estimator_class
+    from likewise.estimators.taxonomy import estimator_of
 
-    if family not in ESTIMATORS:
-        raise Refused(f"There is no family called {family!r}; there are {', '.join(ESTIMATORS)}.")
-    model = estimator_class(family)(
+    model = estimator_of(
+        family,
         max_time=time,
         max_steps=max_steps,
         random_state=seed,

@@ -75,7 +75,7 @@ def build(cls: type[Family], event: Event, settings: Mapping[str, Any], seed: in
         try:
             return cls(event, **settings)
         except (LookupError, TypeError, ValueError) as error:
-            raise DataError(f"The model cannot be built: {error}.") from error
+            raise DataError(f"The model cannot be built: {str(error).rstrip('.')}.") from error
 
 
 def learn(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from likewise.errors import DataError
 from likewise.events import Kind
 from likewise.families.family import Borrower, ClosedFormLearner, Conditional, Density, Latent, Travelling
 from likewise.families.registry import FAMILIES, families_with, family_class
@@ -27,6 +29,14 @@ ESTIMATORS = MappingProxyType(
     }
 )
 """Family name -> the module and the class of its estimator."""
+
+VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
+    {"hidden_tree": ("bayesian_network", {"structure": "hidden_tree"})}
+)
+"""Name -> a family and settings of it that go by a name of their own.
+
+A plain network explains; with hidden states its records are closer to the data.
+"""
 
 _SAID: MappingProxyType[Kind, str] = MappingProxyType(
     {"exact": "exact", "bound": "a lower bound", "estimate": "an estimate", "unnormalised": "unnormalised"}
@@ -129,6 +139,25 @@ def estimator_class(name: str) -> type[Generative]:
     module, attribute = ESTIMATORS[name]
     found: type[Generative] = getattr(import_module(module), attribute)
     return found
+
+
+def estimator_of(name: str, **settings: Any) -> Generative:
+    """A new estimator of a family, or of one of `VARIANTS`, with these settings.
+
+    Raises
+    ------
+    DataError
+        Where there is none of that name.
+
+    Examples
+    --------
+    >>> estimator_of("hidden_tree", random_state=0)
+    BayesianNetwork(random_state=0, structure='hidden_tree')
+    """
+    family, own = VARIANTS.get(name, (name, {}))
+    if family not in ESTIMATORS:
+        raise DataError(f"There is no family called {name!r}; there are {', '.join((*ESTIMATORS, *VARIANTS))}.")
+    return estimator_class(family)(**own, **settings)
 
 
 def estimators_with(protocol: type) -> tuple[str, ...]:

@@ -573,3 +573,11 @@ def test_hostile_trees_in_a_file_are_refused(tmp_path: Path) -> None:
     for states in (0, -1, 2, 4, 10**9, 3.0, "3", True, None):
         with pytest.raises(ModelFileError):
             changed(states=states)
+
+
+def test_trees_too_large_for_a_file_are_refused_before_they_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likewise.families.bayesian_network.hidden_tree.tree.MAX_PARAMETERS", 2000)
+    monkeypatch.setattr(learning.Learner, "tree", None)
+    frame = pd.DataFrame(np.random.default_rng(0).integers(0, 3, (50, 3)).astype(str), columns=list("abc"))
+    with pytest.raises(lw.NotSupported, match="Trees over 3 columns with states=40 behind each are too large"):
+        lw.BayesianNetwork(structure="hidden_tree", states=40).fit(frame)

@@ -234,6 +234,24 @@ def test_gaussian_bic_is_score_equivalent_and_its_formula(plain: tuple[object, .
     assert scores.family(3, 0) == pytest.approx(expected, abs=1e-3)
 
 
+def test_equivalent_graphs_score_alike_where_values_determine_each_other_in_some_cells() -> None:
+    """All complete graphs over three values, given one code of few records or none."""
+    rng = np.random.default_rng(0)
+    x, noise, y = rng.normal(size=(3, 60))
+    label = rng.integers(0, 4, 60) * rng.integers(0, 2, 60)
+    entries = [*(Entry(name, Categorical(1), Real(UNIT)) for name in "abc"), Entry("label", Categorical(4))]
+    event = Event(Columns(), tuple(entries))
+    codes, values = np.zeros((2, 60, 4))
+    codes[:, 3], values[:, :3] = label, np.stack([x, x + 0.006 * noise, x + y], 1)
+    scores = MixedScores(event, event.complete(torch.from_numpy(codes).long(), torch.from_numpy(values)), "bic", 1.0)
+    assert scores.equivalent
+    totals = []
+    for order in itertools.permutations((4, 5, 6)):
+        above = [1 << 3 | sum(1 << node for node in order[:place]) for place in range(3)]
+        totals.append(sum(scores.family(node, parents) for node, parents in zip(order, above, strict=True)))
+    np.testing.assert_allclose(totals, totals[0], atol=1e-6)
+
+
 def rows_event(plain: tuple[object, ...]) -> Event:
     family = plain[0]
     assert isinstance(family, BayesianNetworkFamily)

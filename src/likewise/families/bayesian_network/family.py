@@ -17,7 +17,7 @@ from likewise.families.bayesian_network.discrete.estimation import Prior, fit_pa
 from likewise.families.bayesian_network.discrete.evidence import asked, evidence_of
 from likewise.families.bayesian_network.discrete.graphs import graph_finder
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
-from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options
+from likewise.families.bayesian_network.discrete.options import Options
 from likewise.families.bayesian_network.edges import edge_of, tier_of
 from likewise.families.bayesian_network.hidden_tree import learning as hidden_learning
 from likewise.families.bayesian_network.hidden_tree.meaning import Meaning, meaning, numeric, quantiles
@@ -26,7 +26,6 @@ from likewise.families.bayesian_network.inference.approximation import likelihoo
 from likewise.families.bayesian_network.linear_gaussian import learning as gaussian_learning
 from likewise.families.bayesian_network.linear_gaussian.network import LinearGaussianNetwork
 from likewise.families.bayesian_network.structure.bootstrap import edge_strengths
-from likewise.families.bayesian_network.structure.constraints import constraints
 from likewise.families.bayesian_network.structure.hill_climbing import Climb
 from likewise.families.bayesian_network.structure.search import SearchName
 from likewise.families.family import Draws, Family, LogProb, Question
@@ -69,8 +68,9 @@ class BayesianNetworkFamily(Family):
     tiers : list of lists of columns
         No column has a parent in a later tier.
     max_parents, max_bins : int or None
-        Limits per column; None for the defaults (8 parents and 128 bins with trees; 4 parents, and bins chosen on
-        held-out rows, with tables).
+        Limits per column. None: graphs that are searched have at most 4 parents a column (6 with linear Gaussians),
+        and as many as are required; of an order, trees ask at most 8. Trees have at most 128 bins, tables bins chosen
+        on held-out rows.
     smoothing : "auto" or float
         Pseudo-counts added to every state of every cell, or back-off of cells to coarser cells with strengths chosen on
         held-out rows.
@@ -170,14 +170,12 @@ class BayesianNetworkFamily(Family):
                 raise ValueError(
                     "required, forbidden and tiers are for searches: structure is a list of edges already."
                 )
-            constraints(
-                len(event),
-                max_parents or MAX_PARENTS["tables"],
-                asked.required,
-                asked.forbidden,
-                asked.tiers,
-                [entry.name for entry in event.all],
-            )
+            if structure == "hidden_tree":
+                raise ValueError(
+                    "required, forbidden and tiers are for graphs over the columns, and structure='hidden_tree' joins "
+                    "hidden states: leave them out, or use structure='auto'."
+                )
+            asked.constraints(len(event))
         self.network: Network | None = None
         if network is not None:
             if not isinstance(network, dict):

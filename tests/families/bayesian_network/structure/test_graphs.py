@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import networkx
 import numpy as np
+import pandas as pd
 import pytest
 
 import likewise as lw
@@ -238,3 +240,61 @@ def test_strengths_of_given_edges_over_codes_and_real_columns() -> None:
     model = lw.BayesianNetwork(values="linear_gaussian", structure=[("kind", "size")], random_state=0).fit(frame)
     found = model.edge_confidence(frame, resamples=5, random_state=0).set_index(["from", "to"])
     assert found.loc[("kind", "size"), "strength"] == 1.0
+
+
+# ------------------------------------------------------------------------------------------------- what may be required
+
+
+def majority() -> pd.DataFrame:
+    """Columns a to f of coins, and g, which most of the first five decide."""
+    coins = np.random.default_rng(0).integers(0, 2, (300, 6))
+    frame = pd.DataFrame(coins.astype(str), columns=list("abcdef"))
+    return frame.assign(g=(coins[:, :5].sum(1) > 2).astype(str))
+
+
+@pytest.mark.parametrize("settings", [{}, {"conditionals": "tables"}, {"values": "linear_gaussian"}])
+def test_two_required_parents_leave_the_best_tree_out(settings: dict[str, Any]) -> None:
+    asked = [("a", "c"), ("b", "c")]
+    model = lw.BayesianNetwork(required=asked, random_state=0, **settings).fit(majority())
+    assert {*asked} <= {*model.edges_}
+    assert "chow_liu" not in model.training_record_["held_out"]
+
+
+@pytest.mark.parametrize("structure", ["hill_climbing", "ges", "ordered"])
+def test_more_parents_may_be_required_than_are_searched_for(structure: str) -> None:
+    asked = [(name, "g") for name in "abcde"]
+    model = lw.BayesianNetwork(structure=structure, required=asked, random_state=0).fit(majority())
+    assert {*asked} <= {*model.edges_}
+
+
+def test_a_table_of_too_many_parents_is_refused_by_name() -> None:
+    states = np.random.default_rng(0).integers(0, 50, (400, 5)).astype(str)
+    frame = pd.DataFrame(states, columns=list("abcdy"))
+    model = lw.BayesianNetwork(structure=[(name, "y") for name in "abcd"], conditionals="tables")
+    with pytest.raises(lw.NotSupported, match=r"The 4 parents of 'y' have \d+ configurations"):
+        model.fit(frame)
+
+
+@pytest.mark.parametrize("name", ["required", "forbidden", "tiers"])
+def test_trees_of_hidden_states_have_no_edges_to_ask_for(name: str) -> None:
+    asked = [["a"], ["b"]] if name == "tiers" else [("a", "b")]
+    with pytest.raises(lw.DataError, match="structure='hidden_tree' joins hidden states"):
+        lw.BayesianNetwork(structure="hidden_tree", **{name: asked}).fit(majority())
+
+
+# ------------------------------------------------------------------------------------------------ the order of columns
+
+
+@pytest.mark.parametrize("settings", [{"structure": "ordered"}, {"structure": "chow_liu", "values": "linear_gaussian"}])
+def test_what_is_found_does_not_depend_on_the_order_of_columns(settings: dict[str, Any]) -> None:
+    wine = lw.datasets.load("wine").iloc[:, [0, 1, 2, 4, 5, 9]]
+    found = [
+        lw.BayesianNetwork(random_state=0, **settings).fit(wine.iloc[:, order]).edges_
+        for order in (range(6), [3, 1, 5, 0, 4, 2], [5, 4, 3, 2, 1, 0])
+    ]
+    assert {*found[0]} == {*found[1]} == {*found[2]}
+
+
+def test_nodes_come_in_the_order_preferred_where_there_is_a_choice() -> None:
+    assert topological_order([[], [], [3], []], [3, 1, 0, 2]) == [3, 1, 0, 2]
+    assert topological_order([[2], [], [], [0]], [3, 2, 1, 0]) == [2, 1, 0, 3]

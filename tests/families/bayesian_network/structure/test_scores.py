@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -207,9 +208,17 @@ def test_bge_is_the_marginal_likelihood_of_a_normal_wishart_model() -> None:
     assert found == pytest.approx(total - 12 * np.log(scale).sum(), abs=1e-8)
 
 
+def dependent(rows: int, seed: int = 0) -> np.ndarray:
+    """Columns that determine each other, or nearly."""
+    rng = np.random.default_rng(seed)
+    x, noise, z = rng.normal(size=(3, rows))
+    return np.stack([x, x + 0.006 * noise, x - 0.006 * noise, x + z], 1)
+
+
 @pytest.mark.parametrize("score", ["bic", "aic", "bge"])
-def test_equivalent_gaussian_networks_score_alike(score: str) -> None:
-    scores = GaussianScores(related(400), score)  # type: ignore[arg-type]
+@pytest.mark.parametrize("records", [related, dependent])
+def test_equivalent_gaussian_networks_score_alike(records: Callable[[int], np.ndarray], score: str) -> None:
+    scores = GaussianScores(records(400), score)  # type: ignore[arg-type]
     complete = []
     for order in itertools.permutations(range(4)):
         graph: list[list[int]] = [[] for _ in range(4)]

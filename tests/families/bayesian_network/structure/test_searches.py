@@ -252,6 +252,18 @@ def test_tabu_and_restarts_never_end_below_the_local_optimum() -> None:
         assert again >= tabu - 1e-9
 
 
+@pytest.mark.parametrize("method", ["hill_climbing", "ges", "exact"])
+def test_columns_that_determine_each_other_are_searched_to_the_end(method: str) -> None:
+    rng = np.random.default_rng(0)
+    x, noise, _, y = rng.normal(size=(4, 500))
+    scores = GaussianScores(np.stack([x, x + 0.006 * noise, x - 0.006 * noise, noise, x + noise, y], 1))
+    found = search(scores, method, constraints(6), Climb(0))  # type: ignore[arg-type]
+    best = network_score(scores, search(scores, "exact", constraints(6)))
+    assert best - 30 < network_score(scores, found) <= best + 1e-6
+    assert [5 in above for above in found] == [False] * 6
+    assert found[5] == []
+
+
 def test_hill_climbing_leaves_no_parent_that_tells_nothing() -> None:
     rng = np.random.default_rng(0)
     whole = rng.choice(11, 3000, p=rng.dirichlet(np.full(11, 2.0)))
@@ -362,6 +374,14 @@ def test_tables_of_few_columns_or_rows_are_searched_too(method: str) -> None:
         states = np.zeros((rows, len(sizes)), dtype=np.int64)
         found = find_graph(states, sizes, method, constraints(len(sizes)), "bdeu", None)  # type: ignore[arg-type]
         assert len(found) == len(sizes)
+
+
+@pytest.mark.parametrize("method", ["hill_climbing", "ges", "exact"])
+def test_required_parents_with_too_many_states_are_refused_by_name(method: str) -> None:
+    states = np.random.default_rng(0).integers(0, 50, (100, 5))
+    asked = constraints(5, None, [(i, 4) for i in range(4)])
+    with pytest.raises(NotSupported, match=r"required of 'e', which are '.', '.', '.', '.', have too many states"):
+        find_graph(states, [50] * 5, method, asked, "bdeu", 1.0, names=list("abcde"))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

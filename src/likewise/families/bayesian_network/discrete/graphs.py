@@ -18,7 +18,7 @@ from likewise.families.bayesian_network.structure.counts import Counts, Floats
 from likewise.families.bayesian_network.structure.discretisation import Bins, Search, alternate
 from likewise.families.bayesian_network.structure.graph import topological_order
 from likewise.families.bayesian_network.structure.scores import mutual_information
-from likewise.families.bayesian_network.structure.search import SearchName, find_graph
+from likewise.families.bayesian_network.structure.search import SearchName, canonical_order, find_graph
 
 GRAPH_GROUPS = 8
 FINE_GROUPS = 32
@@ -32,6 +32,9 @@ def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
         return [("edges", given(structure, len(rows.sizes)))]
     trees = options.conditionals == "trees"
     tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", options.best)))
+    constraints = options.constraints(len(rows.sizes))
+    if not constraints.fit_trees:
+        tried.remove("chow_liu")
     if structure != "auto":
         tried = [options.best] if structure == "ordered" else [cast(SearchName, structure)]
     plain = states, sizes = group(rows, options)
@@ -41,9 +44,9 @@ def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
     searched = {name: searcher(options, count, name)(*(plain if name == "chow_liu" else seen)) for name in tried}
     out: list[tuple[str, list[list[int]]]] = [] if structure == "ordered" else list(searched.items())
     if structure == "ordered" or (structure == "auto" and trees):
-        information = mutual_information(Counts(states, sizes))
-        order = topological_order(searched[options.best])
-        out.append(("ordered", _earlier(order, information, options.constraints(count))))
+        counts = Counts(states, sizes)
+        order = topological_order(searched[options.best], canonical_order(counts, options.names))
+        out.append(("ordered", _earlier(order, mutual_information(counts), constraints)))
     return out
 
 
@@ -125,7 +128,7 @@ def _earlier(order: list[int], information: Floats, constraints: Constraints) ->
     earlier: list[list[int]] = [[] for _ in order]
     for place, i in enumerate(order):
         before = [p for p in order[:place] if constraints.allowed[p, i]]
-        told = sorted(before, key=lambda p: (not constraints.required[p, i], -information[p, i], p))
+        told = sorted(before, key=lambda p: (not constraints.required[p, i], -information[p, i]))
         kept = set(told[:MAX_CANDIDATES])
         earlier[i] = [p for p in before if p in kept]
     return earlier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from likewise.errors import NotSupported
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.cutting import Cut, discretise, rows_of, suited
 from likewise.families.bayesian_network.discrete.graphs import graphs
@@ -17,7 +19,7 @@ from likewise.families.bayesian_network.discrete.growth import Column, column, g
 from likewise.families.bayesian_network.discrete.network import DiscreteNetwork
 from likewise.families.bayesian_network.discrete.nodes import Nodes
 from likewise.families.bayesian_network.discrete.options import MAX_PARENTS, Options, Rows
-from likewise.families.bayesian_network.discrete.partitions import Integers, Partition, Table, Tree
+from likewise.families.bayesian_network.discrete.partitions import MAX_CELLS, Integers, Partition, Table, Tree
 from likewise.families.bayesian_network.discrete.smoothing import Floats, Smoothing, group_counts, smoothed
 from likewise.families.bayesian_network.inference.elimination import least_peak
 
@@ -162,15 +164,21 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
     for i, above in enumerate(candidates):
         partition: Partition
         if trees:
-            limit = options.max_parents or MAX_PARENTS["trees"]
-            required = [p for p, child in options.required if child == i]
+            required = {p for p, child in options.required if child == i}
+            limit = options.max_parents or max(MAX_PARENTS["trees"], len(required))
             tree = grow(columns[i], [(p, columns[p]) for p in above], PENALTY, limit)
-            if len({*tree.parents, *required}) > limit:
+            if len(required.union(tree.parents)) > limit:
                 others = [p for p in tree.parents if p not in required]
                 tree = grow(columns[i], [(p, columns[p]) for p in others], PENALTY, limit - len(required))
-            partition = _with_parents(_pruned(tree, i, states, rows, options), required, rows.sizes)
+            partition = _with_parents(_pruned(tree, i, states, rows, options), sorted(required), rows.sizes)
         else:
-            partition = Table(above, [rows.sizes[p] for p in above])
+            sizes = [rows.sizes[p] for p in above]
+            if math.prod(sizes) > MAX_CELLS:
+                raise NotSupported(
+                    f"The {len(above)} parents of {options.names[i]!r} have {math.prod(sizes)} configurations, and a "
+                    f"table at most {MAX_CELLS}: use conditionals='trees', or fewer parents."
+                )
+            partition = Table(above, sizes)
         counts = cell_counts(partition, states[0], i, rows.sizes[i])
         smoothing, score, _ = _smoothing(partition, counts, states[1], i, rows, options)
         out.partitions.append(partition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from likewise.families.bayesian_network.discrete.partitions import Integers
@@ -37,14 +38,10 @@ class Options:
         return "hill_climbing" if self.score == "k2" else "ges"
 
     def constraints(self, columns: int) -> Constraints:
-        """What the graph over the columns must obey."""
-        return constraints(
-            columns,
-            self.max_parents or MAX_PARENTS["tables"],
-            self.required,
-            self.forbidden,
-            self.tiers,
-        )
+        """What the graph over the columns must obey; columns have the parents that are required of them at least."""
+        required = Counter(child for _, child in {*map(tuple, self.required)})
+        limit = self.max_parents or max([MAX_PARENTS["tables"], *required.values()])
+        return constraints(columns, limit, self.required, self.forbidden, self.tiers, self.names or None)
 
 
 @dataclass(frozen=True)

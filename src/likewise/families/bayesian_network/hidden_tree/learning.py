@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from likewise.errors import NotSupported
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.cutting import discretise
 from likewise.families.bayesian_network.hidden_tree.clusters import assignments, clusters, features
@@ -23,7 +24,7 @@ from likewise.families.bayesian_network.hidden_tree.regularisation import chosen
 from likewise.families.bayesian_network.hidden_tree.regularisation import start as start_of
 from likewise.families.bayesian_network.hidden_tree.setting import Setting, settled
 from likewise.families.bayesian_network.hidden_tree.tables import Strengths
-from likewise.families.bayesian_network.hidden_tree.tree import expected
+from likewise.families.bayesian_network.hidden_tree.tree import expected, too_large
 
 PARTS = 8
 """Trees of a mixture, each for its part of the rows."""
@@ -212,6 +213,11 @@ class Learner:
         cut = discretise(event, train, options.max_bins or MAX_BINS)
         self.network = network = HiddenTreeNetwork(event, cut.nodes.grains, [], [])
         cut.onto(network.nodes)
+        if self.hidden and too_large(len(event), self.hidden, sum(network.sizes)):
+            raise NotSupported(
+                f"Trees over {len(event)} columns with states={self.hidden} behind each are too large: use fewer, or "
+                "states=None for as many as the rows suffice for."
+            )
         network.count(train)
         self.rows, self.held_out = network.complete(train), network.nodes.states(held_out)
         self.index = self.rows + torch.tensor(network.starts)

@@ -14,6 +14,11 @@ MAX_PARAMETERS = 1 << 28
 """No tree is larger: a limit on what a model file may ask for."""
 
 
+def too_large(nodes: int, states: int, shown: int) -> bool:
+    """Whether a tree has more than `MAX_PARAMETERS`; see `HiddenTree`."""
+    return nodes * states**2 + shown * states > MAX_PARAMETERS
+
+
 class HiddenTree(nn.Module):
     """A tree with a hidden state behind every column.
 
@@ -38,7 +43,7 @@ class HiddenTree(nn.Module):
         super().__init__()
         if not isinstance(parents, list) or not all(type(p) is int for p in parents):
             raise ValueError("A tree of hidden states is a list of the columns above each column.")
-        if len(parents) * states**2 + shown * states > MAX_PARAMETERS:
+        if too_large(len(parents), states, shown):
             raise ValueError(f"A tree of {len(parents)} times {states} hidden states is too large.")
         self.shape = Shape(tuple(parents))
         assert len(self.shape.order) == len(parents)

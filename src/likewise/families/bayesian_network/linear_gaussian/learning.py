@@ -24,12 +24,10 @@ from likewise.families.bayesian_network.linear_gaussian.regressions import (
     sufficient,
 )
 from likewise.families.bayesian_network.structure.bootstrap import directions
-from likewise.families.bayesian_network.structure.chow_liu import chow_liu
 from likewise.families.bayesian_network.structure.constraints import Constraints
-from likewise.families.bayesian_network.structure.counts import Counts
 from likewise.families.bayesian_network.structure.gaussian_scores import GaussianScores
 from likewise.families.bayesian_network.structure.scores import DEFAULT_SAMPLE_SIZE, Scores
-from likewise.families.bayesian_network.structure.search import SearchName, search
+from likewise.families.bayesian_network.structure.search import SearchName, find_graph, search
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 MAX_PARENTS = 6
@@ -58,9 +56,11 @@ def _graphs(event: Event, train: Batch, options: Options) -> list[tuple[str, lis
     if not isinstance(structure, str):
         return [("edges", _from_edges(event, [(above, child) for above, child in structure]))]
     graphs = []
-    if structure in ("auto", "chow_liu"):
+    constraints = options.constraints(len(event))
+    if structure == "chow_liu" or (structure == "auto" and constraints.fit_trees):
         nodes = discretise(event, train, GRAPH_GROUPS).nodes
-        tree = chow_liu(Counts(nodes.states(train).numpy(), nodes.sizes), options.constraints(len(event)))
+        states = nodes.states(train).numpy()
+        tree = find_graph(states, nodes.sizes, "chow_liu", constraints, options.score, None, names=options.names)
         graphs.append(("chow_liu", _from_edges(event, [(p, i) for i, above in enumerate(tree) for p in above])))
     searches: list[SearchName] = ["hill_climbing", "ges", "exact"]
     graphs += [(name, _searched(event, train, options, name)) for name in searches if structure == name]
@@ -102,7 +102,8 @@ def _searched(event: Event, train: Batch, options: Options, method: SearchName) 
         scores = Chosen(mixed, order)
     limit = options.max_parents or MAX_PARENTS
     constraints = _over_nodes(event, options.constraints(count), limit).reordered(order)
-    found = search(scores, method, constraints, options.climb)
+    names = [event.all[node % count].name for node in order]
+    found = search(scores, method, constraints, options.climb, names=names)
     parents: list[list[int]] = [[] for _ in range(2 * count)]
     for place, above in enumerate(found):
         parents[order[place]] = sorted(order[p] for p in above)

@@ -11,6 +11,8 @@ from torch import Tensor
 from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.partitions import Table
 from likewise.families.bayesian_network.structure.counts import Floats, members
+from likewise.families.bayesian_network.structure.gaussian_scores import FLOOR as FLOOR_OF_SCORES
+from likewise.families.bayesian_network.structure.gaussian_scores import share_of_noise
 from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName
 
 FLOOR = 1e-6
@@ -66,6 +68,23 @@ def _residual(sums: Tensor, coefficients: Tensor) -> Tensor:
     return (sums[..., size, size] - 2 * fit + bent).clamp(min=0.0)
 
 
+def _covariances(sums: Tensor, parents: int) -> Tensor:
+    """Of the values of parents and child (cells, parents + 1, parents + 1), from their moments."""
+    own = torch.tensor([*range(1, 1 + parents), sums.shape[1] - 1])
+    rows = sums[:, 0, 0].clamp(min=1.0)[:, None]
+    means = sums[:, 0, own] / rows
+    return sums[:, own[:, None], own] / rows[:, :, None] - means[:, :, None] * means[:, None, :]
+
+
+def _left(covariances: Tensor, share: Tensor) -> Tensor:
+    """The variance of the last column given the others (cells,), where a share of every column is noise."""
+    eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype)
+    mixed = torch.lerp(covariances, eye, share[:, None, None])
+    across = mixed[:, :-1, -1:]
+    told: Tensor = (across * torch.linalg.solve(mixed[:, :-1, :-1], across)).sum((1, 2))
+    return mixed[:, -1, -1] - told
+
+
 class MixedScores:
     """BIC of conditional Gaussian networks (Lauritzen and Wermuth 1989) over codes and values.
 
@@ -86,6 +105,7 @@ class MixedScores:
         always = all(self.sizes[i] == 1 for i in event.value_entries)
         self.equivalent = self.codes.equivalent and always
         self._cache: dict[tuple[int, int], float] = {}
+        self._shares: dict[tuple[int, ...], Tensor] = {}
         self._sets: dict[int, float] = {}
 
     def __len__(self) -> int:
@@ -136,13 +156,27 @@ class MixedScores:
             return -math.inf
         sums = sufficient(self.event, self.train, i, discrete, values)
         rows, size = sums[:, 0, 0], sums.shape[1] - 1
-        eye = 1e-6 * torch.eye(size, dtype=torch.float64)
-        slopes = torch.linalg.solve(sums[:, :size, :size] + eye, sums[:, :size, size:])[:, :, 0]
+        if self.equivalent:
+            variance = _left(_covariances(sums, len(values)), self._share(tuple(discrete)))
+        else:
+            eye = 1e-6 * torch.eye(size, dtype=torch.float64)
+            slopes = torch.linalg.solve(sums[:, :size, :size] + eye, sums[:, :size, size:])[:, :, 0]
+            variance = _residual(sums, slopes) / rows.clamp(min=1.0)
         # The floor on the variance keeps columns that determine each other from scores without bound.
-        variance = (_residual(sums, slopes) / rows.clamp(min=1.0)).clamp(min=1e-4)
-        fit = -0.5 * (rows * (variance.log() + math.log(2 * math.pi) + 1)).sum()
+        fit = -0.5 * (rows * (variance.clamp(min=FLOOR_OF_SCORES).log() + math.log(2 * math.pi) + 1)).sum()
         free = 2 + len(values) + sum(sizes[p] > 1 for p in values)
         return float(fit) - 0.5 * math.log(max(self.rows, 1)) * cells * free
+
+    def _share(self, discrete: tuple[int, ...]) -> Tensor:
+        """The `share_of_noise` of all values, which none lacks, in each configuration of codes (cells,)."""
+        if discrete not in self._shares:
+            table = Table(list(discrete), [self.event.code_sizes[p] for p in discrete])
+            cell = table.route(self.train.codes)
+            values = self.train.values[:, self.event.value_entries].double()[cell.argsort()]
+            parts = values.split(torch.bincount(cell, minlength=table.cells).tolist())
+            noise = [share_of_noise(np.atleast_2d(np.cov(part.T, bias=True))) if len(part) else 1.0 for part in parts]
+            self._shares[discrete] = torch.tensor(noise, dtype=torch.float64)
+        return self._shares[discrete]
 
 
 class Chosen:

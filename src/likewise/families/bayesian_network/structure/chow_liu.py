@@ -57,7 +57,7 @@ def _branching(weights: Floats, constraints: Constraints) -> list[list[int]]:
     """The parents of each node in the forest of largest total weight that obeys the constraints."""
     import networkx
 
-    if (constraints.required.sum(0) > 1).any():
+    if not constraints.fit_trees:
         raise NotSupported("In structure='chow_liu' a column has one parent: it cannot have two required ones.")
     graph = networkx.DiGraph()
     graph.add_nodes_from(range(len(weights)))

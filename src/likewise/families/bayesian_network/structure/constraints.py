@@ -34,6 +34,11 @@ class Constraints:
         return not self.required.any() and int(self.allowed.sum()) == len(self.allowed) * (len(self.allowed) - 1)
 
     @property
+    def fit_trees(self) -> bool:
+        """Whether no column has two required parents."""
+        return bool((self.required.sum(0) <= 1).all())
+
+    @property
     def settled(self) -> Bools:
         """Whether an edge between two columns can only be [parent, child]."""
         found: Bools = self.required | (self.allowed & ~self.allowed.T)
@@ -62,6 +67,8 @@ def constraints(
     names: Sequence[str] | None = None,
 ) -> Constraints:
     """Constraints from edges (parent, child) and tiers: no column has a parent in a later tier.
+
+    With `max_parents` None a column has as many parents as there are columns.
 
     Raises
     ------

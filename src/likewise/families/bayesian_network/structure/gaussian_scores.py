@@ -50,7 +50,9 @@ class GaussianScores:
             # The means are 0 after centring, as are the prior's: the third term of the posterior matrix is 0.
             self.matrix: Floats = self.t * np.eye(self.columns) + products
         else:
-            self.matrix = products / max(self.rows, 1)
+            correlations = products / max(self.rows, 1)
+            share = share_of_noise(correlations)
+            self.matrix = (1.0 - share) * correlations + share * np.eye(self.columns)
         self._values: dict[int, Floats] = {}
         self._single: dict[int, float] = {}
 
@@ -95,8 +97,9 @@ class GaussianScores:
         own: Any = np.diag(self.matrix)
         if given:
             across = self.matrix[given]
-            solved = np.linalg.solve(across[:, given] + 1e-12 * np.eye(len(given)), across)
+            solved = np.linalg.solve(across[:, given], across)
             own = own - (across * solved).sum(0)
+        # No column is left less, but for rounding, save those that are given.
         least = FLOOR if self.score != "bge" else self.t
         found: Floats = np.maximum(own, least)
         return found
@@ -118,3 +121,13 @@ class GaussianScores:
             + 0.5 * less * size * math.log(self.t)
         )
         return lambda log_det, log_scale: fixed - 0.5 * (rows + less) * log_det - rows * log_scale
+
+
+def share_of_noise(covariances: Floats) -> float:
+    """How far the covariances of all columns are moved towards the unit matrix, so that none is explained but `FLOOR`.
+
+    It is 0 unless columns determine each other. A bound on what some leave of a column in place of it would score
+    equivalent networks differently.
+    """
+    least = float(np.linalg.eigvalsh(covariances)[0]) if len(covariances) else 1.0
+    return (FLOOR - least) / (1.0 - least) if least < FLOOR else 0.0

@@ -6,28 +6,32 @@ import heapq
 from collections.abc import Sequence
 
 
-def topological_order(parents: Sequence[Sequence[int]]) -> list[int]:
-    """The nodes, each after its parents, smaller numbers first where there is a choice; ValueError on a cycle.
+def topological_order(parents: Sequence[Sequence[int]], preferred: Sequence[int] | None = None) -> list[int]:
+    """The nodes, each after its parents; ValueError on a cycle.
+
+    Where there is a choice those come first that do among all nodes as `preferred`, smaller numbers by default.
 
     Examples
     --------
     >>> topological_order([[2], [0], []])
     [2, 0, 1]
     """
+    first = range(len(parents)) if preferred is None else preferred
+    rank = {node: place for place, node in enumerate(first)}
     children: list[list[int]] = [[] for _ in parents]
     missing = [len(above) for above in parents]
     for child, above in enumerate(parents):
         for parent in above:
             children[parent].append(child)
-    ready = [node for node, count in enumerate(missing) if count == 0]
+    ready = [place for place, node in enumerate(first) if missing[node] == 0]
     order: list[int] = []
     while ready:
-        node = heapq.heappop(ready)
+        node = first[heapq.heappop(ready)]
         order.append(node)
         for child in children[node]:
             missing[child] -= 1
             if not missing[child]:
-                heapq.heappush(ready, child)
+                heapq.heappush(ready, rank[child])
     if len(order) < len(parents):
         raise ValueError("The edges of the network form a cycle.")
     return order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -56,7 +57,7 @@ def find_graph(
             told = method == "hill_climbing" and score == "bdeu"
             equivalent_sample_size = evident_sample_size(counts) if told else DEFAULT_SAMPLE_SIZE
         scores = FamilyScores(counts, counts.sizes, score, equivalent_sample_size)
-        found = search(scores, method, own, climb, brief)
+        found = search(scores, method, own, climb, brief, [names[i] for i in order] if names else ())
         if method == "hill_climbing" and score == "bdeu":
             found = without_idle_parents(counts, found, own)
     parents: list[list[int]] = [[] for _ in sizes]
@@ -66,9 +67,28 @@ def find_graph(
 
 
 def search(
-    scores: Scores, method: SearchName, constraints: Constraints, climb: Climb = GREEDY, brief: bool = False
+    scores: Scores,
+    method: SearchName,
+    constraints: Constraints,
+    climb: Climb = GREEDY,
+    brief: bool = False,
+    names: Sequence[str] = (),
 ) -> list[list[int]]:
-    """The parents of each column in the graph that a search on scores finds; a brief one ends where it could go on."""
+    """The parents of each column in the graph that a search on scores finds; a brief one ends where it could go on.
+
+    Raises
+    ------
+    NotSupported
+        Where the columns required above one have no score, since they have too many states together.
+    """
+    for child, required in enumerate(constraints.required.T):
+        above = np.flatnonzero(required).tolist()
+        if above and scores.family(child, sum(1 << p for p in above)) == -math.inf:
+            named = [repr(names[i]) if names else f"column {i}" for i in (child, *above)]
+            raise NotSupported(
+                f"The parents required of {named[0]}, which are {', '.join(named[1:])}, have too many states together "
+                "for one table: require fewer of them."
+            )
     if method == "exact":
         return exact(scores, constraints)
     if method == "ges":
