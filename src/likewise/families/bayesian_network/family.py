@@ -170,12 +170,12 @@ class BayesianNetworkFamily(Family):
                 raise ValueError(
                     "required, forbidden and tiers are for searches: structure is a list of edges already."
                 )
-            if structure == "hidden_tree":
+            if structure == "hidden_tree" and network is None:
                 raise ValueError(
                     "required, forbidden and tiers are for graphs over the columns, and structure='hidden_tree' joins "
                     "hidden states: leave them out, or use structure='auto'."
                 )
-            asked.constraints(len(event))
+            asked.constraints(len(event))  # whether they contradict each other
         self.network: Network | None = None
         if network is not None:
             if not isinstance(network, dict):

@@ -275,6 +275,24 @@ def test_a_table_of_too_many_parents_is_refused_by_name() -> None:
         model.fit(frame)
 
 
+@pytest.mark.parametrize("settings", [{"required": [("x", "label")]}, {"structure": [("x", "label")]}])
+def test_no_category_is_asked_to_depend_on_a_number_of_a_linear_gaussian(settings: dict[str, Any]) -> None:
+    x = np.random.default_rng(0).normal(size=200)
+    frame = pd.DataFrame({"x": x, "label": np.where(x > 0, "more", "less")})
+    with pytest.raises(lw.NotSupported, match="'label' cannot on 'x': turn the edge"):
+        lw.BayesianNetwork(values="linear_gaussian", **settings).fit(frame)
+    assert lw.BayesianNetwork(values="linear_gaussian", structure="chow_liu").fit(frame).edges_ == [("label", "x")]
+
+
+def test_what_is_required_of_one_column_lifts_no_limit_of_others() -> None:
+    coins = np.random.default_rng(0).integers(0, 2, (3000, 8))
+    frame = pd.DataFrame(coins, columns=list("abcdefgh")).assign(t=coins[:, :6].sum(1) > 3, z=coins[:, 7])
+    asked = [(name, "z") for name in "abcdef"]
+    edges = lw.BayesianNetwork(structure="ges", required=asked, random_state=0).fit(frame.astype(str)).edges_
+    assert sum(child == "z" for _, child in edges) >= 6
+    assert sum(child == "t" for _, child in edges) <= 4
+
+
 @pytest.mark.parametrize("name", ["required", "forbidden", "tiers"])
 def test_trees_of_hidden_states_have_no_edges_to_ask_for(name: str) -> None:
     asked = [["a"], ["b"]] if name == "tiers" else [("a", "b")]
@@ -293,6 +311,22 @@ def test_what_is_found_does_not_depend_on_the_order_of_columns(settings: dict[st
         for order in (range(6), [3, 1, 5, 0, 4, 2], [5, 4, 3, 2, 1, 0])
     ]
     assert {*found[0]} == {*found[1]} == {*found[2]}
+
+
+@pytest.mark.parametrize("structure", ["hill_climbing", "ges"])
+def test_names_decide_between_columns_that_are_alike(structure: str) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        coins = rng.permuted(np.tile([0, 1], (2, 50)), axis=1)
+        x = coins.sum(0) + rng.normal(size=100)
+        frame = pd.DataFrame({"a": coins[0].astype(str), "b": coins[1].astype(str), "x": x})
+        fitted = [
+            lw.BayesianNetwork(values="linear_gaussian", structure=structure, structure_score="bic", random_state=0)
+            .fit(frame[names])
+            .edges_
+            for names in (["a", "b", "x"], ["x", "b", "a"])
+        ]
+        assert {*fitted[0]} == {*fitted[1]}
 
 
 def test_nodes_come_in_the_order_preferred_where_there_is_a_choice() -> None:

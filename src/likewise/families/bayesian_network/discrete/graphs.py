@@ -31,12 +31,11 @@ def graphs(rows: Rows, options: Options) -> list[tuple[str, list[list[int]]]]:
     if not isinstance(structure, str):
         return [("edges", given(structure, len(rows.sizes)))]
     trees = options.conditionals == "trees"
-    tried: list[SearchName] = list(dict.fromkeys(("chow_liu", "hill_climbing", options.best)))
     constraints = options.constraints(len(rows.sizes))
-    if not constraints.fit_trees:
-        tried.remove("chow_liu")
-    if structure != "auto":
-        tried = [options.best] if structure == "ordered" else [cast(SearchName, structure)]
+    tried = [options.best] if structure == "ordered" else [cast(SearchName, structure)]
+    if structure == "auto":
+        tree: list[SearchName] = ["chow_liu"] if constraints.fit_trees else []
+        tried = list(dict.fromkeys((*tree, "hill_climbing", options.best)))
     plain = states, sizes = group(rows, options)
     count = len(sizes)
     # All searches of "auto" share the bins that the best of them finds.

@@ -176,7 +176,7 @@ def _parameters(rows: Rows, candidates: list[list[int]], options: Options, group
             if math.prod(sizes) > MAX_CELLS:
                 raise NotSupported(
                     f"The {len(above)} parents of {options.names[i]!r} have {math.prod(sizes)} configurations, and a "
-                    f"table at most {MAX_CELLS}: use conditionals='trees', or fewer parents."
+                    f"table at most {MAX_CELLS}: use fewer, or values='bins' with conditionals='trees'."
                 )
             partition = Table(above, sizes)
         counts = cell_counts(partition, states[0], i, rows.sizes[i])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from likewise.families.bayesian_network.discrete.partitions import Integers
 from likewise.families.bayesian_network.structure.constraints import Constraints, constraints
@@ -38,10 +37,10 @@ class Options:
         return "hill_climbing" if self.score == "k2" else "ges"
 
     def constraints(self, columns: int) -> Constraints:
-        """What the graph over the columns must obey; columns have the parents that are required of them at least."""
-        required = Counter(child for _, child in {*map(tuple, self.required)})
-        limit = self.max_parents or max([MAX_PARENTS["tables"], *required.values()])
-        return constraints(columns, limit, self.required, self.forbidden, self.tiers, self.names or None)
+        """What the graph over the columns must obey."""
+        names = self.names or None
+        found = constraints(columns, self.max_parents, self.required, self.forbidden, self.tiers, names)
+        return found if self.max_parents else replace(found, max_parents=MAX_PARENTS["tables"])
 
 
 @dataclass(frozen=True)

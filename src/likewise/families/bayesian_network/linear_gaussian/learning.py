@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,11 +53,20 @@ def fit(
 
 def _graphs(event: Event, train: Batch, options: Options) -> list[tuple[str, list[list[int]]]]:
     """Parents over the nodes of `MixedScores` for each structure that is to be tried."""
-    structure = options.structure
+    structure, possible = options.structure, _possible(event)
+    asked = [(above, child) for above, child in (options.required if isinstance(structure, str) else structure)]
+    for above, child in asked:
+        if not possible[above, child]:
+            first, second = options.names[above], options.names[child]
+            raise NotSupported(
+                f"With values='linear_gaussian' no category depends on a number, and {second!r} cannot on {first!r}: "
+                "turn the edge, leave it out, or use values='bins'."
+            )
     if not isinstance(structure, str):
-        return [("edges", _from_edges(event, [(above, child) for above, child in structure]))]
+        return [("edges", _from_edges(event, asked))]
     graphs = []
     constraints = options.constraints(len(event))
+    constraints = replace(constraints, allowed=constraints.allowed & possible)
     if structure == "chow_liu" or (structure == "auto" and constraints.fit_trees):
         nodes = discretise(event, train, GRAPH_GROUPS).nodes
         states = nodes.states(train).numpy()
@@ -119,6 +129,14 @@ def _over_nodes(event: Event, columns: Constraints, limit: int) -> Constraints:
     for child, above in enumerate(_from_edges(event, [(int(p), int(i)) for p, i in np.argwhere(columns.required)])):
         required[above, child] = True
     return Constraints(allowed, required, max(limit, int(required.sum(0).max())))
+
+
+def _possible(event: Event) -> Bools:
+    """Whether an edge [parent, child] between two columns joins anything: no code depends on a value."""
+    coded = np.array([entry.seen > 1 for entry in event.all])
+    valued = np.isin(np.arange(len(event)), event.value_entries)
+    found: Bools = (coded[:, None] & (coded | valued)) | (valued[:, None] & valued)
+    return found
 
 
 def _from_edges(event: Event, edges: list[tuple[int, int]]) -> list[list[int]]:

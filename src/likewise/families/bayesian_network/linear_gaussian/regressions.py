@@ -12,11 +12,15 @@ from likewise.events import Batch, Event
 from likewise.families.bayesian_network.discrete.partitions import Table
 from likewise.families.bayesian_network.structure.counts import Floats, members
 from likewise.families.bayesian_network.structure.gaussian_scores import FLOOR as FLOOR_OF_SCORES
-from likewise.families.bayesian_network.structure.gaussian_scores import share_of_noise
+from likewise.families.bayesian_network.structure.gaussian_scores import lifted
 from likewise.families.bayesian_network.structure.scores import FamilyScores, ScoreName
 
 FLOOR = 1e-6
 """No value is known better than this standard deviation, in normal scores, whatever its parents."""
+
+
+MOST_COVARIANCES = 1 << 24
+"""Numbers that are kept of the covariances within configurations of codes."""
 
 
 def features(event: Event, codes: Tensor, values: Tensor, parents: list[int]) -> Tensor:
@@ -68,23 +72,6 @@ def _residual(sums: Tensor, coefficients: Tensor) -> Tensor:
     return (sums[..., size, size] - 2 * fit + bent).clamp(min=0.0)
 
 
-def _covariances(sums: Tensor, parents: int) -> Tensor:
-    """Of the values of parents and child (cells, parents + 1, parents + 1), from their moments."""
-    own = torch.tensor([*range(1, 1 + parents), sums.shape[1] - 1])
-    rows = sums[:, 0, 0].clamp(min=1.0)[:, None]
-    means = sums[:, 0, own] / rows
-    return sums[:, own[:, None], own] / rows[:, :, None] - means[:, :, None] * means[:, None, :]
-
-
-def _left(covariances: Tensor, share: Tensor) -> Tensor:
-    """The variance of the last column given the others (cells,), where a share of every column is noise."""
-    eye = torch.eye(covariances.shape[-1], dtype=covariances.dtype)
-    mixed = torch.lerp(covariances, eye, share[:, None, None])
-    across = mixed[:, :-1, -1:]
-    told: Tensor = (across * torch.linalg.solve(mixed[:, :-1, :-1], across)).sum((1, 2))
-    return mixed[:, -1, -1] - told
-
-
 class MixedScores:
     """BIC of conditional Gaussian networks (Lauritzen and Wermuth 1989) over codes and values.
 
@@ -105,7 +92,8 @@ class MixedScores:
         always = all(self.sizes[i] == 1 for i in event.value_entries)
         self.equivalent = self.codes.equivalent and always
         self._cache: dict[tuple[int, int], float] = {}
-        self._shares: dict[tuple[int, ...], Tensor] = {}
+        self._place = {i: place for place, i in enumerate(event.value_entries)}
+        self._within: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self._sets: dict[int, float] = {}
 
     def __len__(self) -> int:
@@ -154,11 +142,11 @@ class MixedScores:
         cells = math.prod(sizes[p] for p in discrete)
         if cells > 4096:
             return -math.inf
-        sums = sufficient(self.event, self.train, i, discrete, values)
-        rows, size = sums[:, 0, 0], sums.shape[1] - 1
         if self.equivalent:
-            variance = _left(_covariances(sums, len(values)), self._share(tuple(discrete)))
+            rows, variance = self._left(i, discrete, values)
         else:
+            sums = sufficient(self.event, self.train, i, discrete, values)
+            rows, size = sums[:, 0, 0], sums.shape[1] - 1
             eye = 1e-6 * torch.eye(size, dtype=torch.float64)
             slopes = torch.linalg.solve(sums[:, :size, :size] + eye, sums[:, :size, size:])[:, :, 0]
             variance = _residual(sums, slopes) / rows.clamp(min=1.0)
@@ -167,16 +155,30 @@ class MixedScores:
         free = 2 + len(values) + sum(sizes[p] > 1 for p in values)
         return float(fit) - 0.5 * math.log(max(self.rows, 1)) * cells * free
 
-    def _share(self, discrete: tuple[int, ...]) -> Tensor:
-        """The `share_of_noise` of all values, which none lacks, in each configuration of codes (cells,)."""
-        if discrete not in self._shares:
+    def _left(self, i: int, discrete: list[int], values: list[int]) -> tuple[Tensor, Tensor]:
+        """The rows of each configuration of codes that has any, and what its values leave of one more."""
+        rows, covariances = self._covariances(tuple(discrete))
+        own, given = self._place[i], [self._place[p] for p in values]
+        across = covariances[:, given, own][:, :, None]
+        told = across * torch.linalg.solve(covariances[:, given][:, :, given], across)
+        return rows, covariances[:, own, own] - told.sum((1, 2))
+
+    def _covariances(self, discrete: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """The rows (n,) of each configuration of codes that has any, and `lifted` covariances of all values there.
+
+        No value is absent anywhere.
+        """
+        if discrete not in self._within:
             table = Table(list(discrete), [self.event.code_sizes[p] for p in discrete])
-            cell = table.route(self.train.codes)
-            values = self.train.values[:, self.event.value_entries].double()[cell.argsort()]
-            parts = values.split(torch.bincount(cell, minlength=table.cells).tolist())
-            noise = [share_of_noise(np.atleast_2d(np.cov(part.T, bias=True))) if len(part) else 1.0 for part in parts]
-            self._shares[discrete] = torch.tensor(noise, dtype=torch.float64)
-        return self._shares[discrete]
+            cell = table.route(self.train.codes).unique(return_inverse=True)[1]
+            sizes = torch.bincount(cell)
+            values = self.train.values[:, list(self._place)].double()[cell.argsort()].numpy()
+            parts = np.split(values, sizes.cumsum(0)[:-1].numpy())
+            found = [np.atleast_2d(np.cov(part.T, bias=True)) for part in parts]
+            if sum(own.numel() for _, own in self._within.values()) > MOST_COVARIANCES:
+                self._within.clear()
+            self._within[discrete] = sizes.double(), torch.from_numpy(lifted(np.stack(found)))
+        return self._within[discrete]
 
 
 class Chosen:
@@ -232,9 +234,9 @@ def node_order(event: Event, train: Batch) -> list[int]:
     def facts(node: int) -> tuple[object, ...]:
         i = node % count
         if node < count:
-            return 0, sizes[i], torch.bincount(train.codes[:, i]).tolist()
+            return 0, sizes[i], torch.bincount(train.codes[:, i]).tolist(), event.all[i].name
         z = train.values[train.codes[:, i] == 0, i].double()
         shape = [float(z.pow(power).mean()) if len(z) else 0.0 for power in (1, 2, 3, 4)]
-        return 1, len(z), [round(part, 6) for part in shape]
+        return 1, len(z), [round(part, 6) for part in shape], event.all[i].name
 
     return sorted(nodes, key=facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Constraints:
     required : bool (columns, columns)
         Whether it must be there; such edges are allowed.
     max_parents : int
+        But for columns of which more are required.
     """
 
     allowed: Bools
@@ -37,6 +39,11 @@ class Constraints:
     def fit_trees(self) -> bool:
         """Whether no column has two required parents."""
         return bool((self.required.sum(0) <= 1).all())
+
+    @cached_property
+    def most(self) -> list[int]:
+        """How many parents each column may have."""
+        return [max(self.max_parents, int(asked)) for asked in self.required.sum(0)]
 
     @property
     def settled(self) -> Bools:
@@ -54,7 +61,7 @@ class Constraints:
         edges = np.zeros(self.allowed.shape, dtype=bool)
         for child, above in enumerate(parents):
             edges[list(above), child] = True
-        few = bool((edges.sum(0) <= self.max_parents).all())
+        few = bool((edges.sum(0) <= self.most).all())
         return few and not (edges & ~self.allowed).any() and not (self.required & ~edges).any()
 
 
@@ -68,7 +75,7 @@ def constraints(
 ) -> Constraints:
     """Constraints from edges (parent, child) and tiers: no column has a parent in a later tier.
 
-    With `max_parents` None a column has as many parents as there are columns.
+    With `max_parents` None a column may have any number of parents.
 
     Raises
     ------

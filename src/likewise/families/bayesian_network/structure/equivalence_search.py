@@ -178,7 +178,7 @@ class EquivalenceSearch:
         turns: list[Operator] = []
         adjacent = pattern.adjacent
         for clique in self._cliques(pattern, beside):
-            if (above | clique).bit_count() >= self.constraints.max_parents:
+            if (above | clique).bit_count() >= self.constraints.most[y]:
                 continue
             gains = self._family_gains(y, above | clique)
             outside = beside & ~clique
@@ -298,7 +298,7 @@ class EquivalenceSearch:
             if found is None or pattern_of(*found) != pattern:
                 return None
             graph = found[0]
-        if max((above.bit_count() for above in graph), default=0) > self.constraints.max_parents:
+        if any(above.bit_count() > most for above, most in zip(graph, self.constraints.most, strict=True)):
             return None
         return graph
 

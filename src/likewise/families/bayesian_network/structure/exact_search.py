@@ -65,7 +65,7 @@ def _families(scores: Scores, constraints: Constraints) -> list[Floats]:
     for child in range(nodes):
         out[child][0] = scores.family(child, 0)
         # A set is reached from the one without its largest column.
-        for parents in _sets(nodes, min(constraints.max_parents, nodes - 1) - 1, child):
+        for parents in _sets(nodes, min(constraints.most[child], nodes - 1) - 1, child):
             found = scores.additions(child, parents)
             first = parents.bit_length()
             for further in range(first, nodes):

@@ -50,9 +50,7 @@ class GaussianScores:
             # The means are 0 after centring, as are the prior's: the third term of the posterior matrix is 0.
             self.matrix: Floats = self.t * np.eye(self.columns) + products
         else:
-            correlations = products / max(self.rows, 1)
-            share = share_of_noise(correlations)
-            self.matrix = (1.0 - share) * correlations + share * np.eye(self.columns)
+            self.matrix = lifted(products / max(self.rows, 1))
         self._values: dict[int, Floats] = {}
         self._single: dict[int, float] = {}
 
@@ -123,11 +121,14 @@ class GaussianScores:
         return lambda log_det, log_scale: fixed - 0.5 * (rows + less) * log_det - rows * log_scale
 
 
-def share_of_noise(covariances: Floats) -> float:
-    """How far the covariances of all columns are moved towards the unit matrix, so that none is explained but `FLOOR`.
+def lifted(covariances: Floats) -> Floats:
+    """Covariances (..., columns, columns) with eigenvalues of `FLOOR` at least: as much is left of each given others.
 
-    It is 0 unless columns determine each other. A bound on what some leave of a column in place of it would score
-    equivalent networks differently.
+    A bound on what is left of each given some would do as well, but score equivalent networks differently.
     """
-    least = float(np.linalg.eigvalsh(covariances)[0]) if len(covariances) else 1.0
-    return (FLOOR - least) / (1.0 - least) if least < FLOOR else 0.0
+    if not covariances.shape[-1]:
+        return covariances
+    values, vectors = np.linalg.eigh(covariances)
+    low = values[..., :1] < FLOOR
+    whole: Floats = (vectors * np.maximum(values, FLOOR)[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return np.where(low[..., None], whole, covariances)

@@ -183,7 +183,7 @@ class HillClimb:
         """The gains of all single changes to the parents of a child."""
         own = self.parents[child]
         now = self.scores.family(child, own)
-        if own.bit_count() < self.constraints.max_parents:
+        if own.bit_count() < self.constraints.most[child]:
             self.change[:, child] = self.scores.additions(child, own) - now
         else:
             self.change[:, child] = -math.inf

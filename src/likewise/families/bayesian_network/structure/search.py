@@ -79,15 +79,15 @@ def search(
     Raises
     ------
     NotSupported
-        Where the columns required above one have no score, since they have too many states together.
+        Where the columns required above one have too many states together for a score.
     """
     for child, required in enumerate(constraints.required.T):
         above = np.flatnonzero(required).tolist()
         if above and scores.family(child, sum(1 << p for p in above)) == -math.inf:
-            named = [repr(names[i]) if names else f"column {i}" for i in (child, *above)]
+            own, *others = [repr(names[i]) if names else f"column {i}" for i in (child, *above)]
             raise NotSupported(
-                f"The parents required of {named[0]}, which are {', '.join(named[1:])}, have too many states together "
-                "for one table: require fewer of them."
+                f"What is required above {own}, {', '.join(sorted({*others}))}, has too many states together to be "
+                "scored: require less, or give the graph as a list of edges."
             )
     if method == "exact":
         return exact(scores, constraints)
