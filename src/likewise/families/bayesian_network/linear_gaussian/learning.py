@@ -128,7 +128,7 @@ def _over_nodes(event: Event, columns: Constraints, limit: int) -> Constraints:
     required = np.zeros_like(allowed)
     for child, above in enumerate(_from_edges(event, [(int(p), int(i)) for p, i in np.argwhere(columns.required)])):
         required[above, child] = True
-    return Constraints(allowed, required, max(limit, int(required.sum(0).max())))
+    return Constraints(allowed, required, limit)
 
 
 def _possible(event: Event) -> Bools:

@@ -18,7 +18,6 @@ from likewise.families.bayesian_network.structure.scores import FamilyScores, Sc
 FLOOR = 1e-6
 """No value is known better than this standard deviation, in normal scores, whatever its parents."""
 
-
 MOST_COVARIANCES = 1 << 24
 """Numbers that are kept of the covariances within configurations of codes."""
 
