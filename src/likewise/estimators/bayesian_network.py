@@ -58,7 +58,7 @@ class BayesianNetwork(AnsweringMixin, Generative):
         over bins leaves out parents that tell nothing where the others are known, though BDeu gains by them.
     required, forbidden : sequences of edges `(parent, child)` by name, or None
         Edges that the graph must have, or must not have. A required edge stays where its parent turns out to tell
-        nothing.
+        nothing. Like tiers they are not for structure="hidden_tree", whose edges join hidden states.
     tiers : sequence of sequences of columns, or None
         No column has a parent in a later tier; columns in no tier are free.
     max_parents, max_bins : int or None
