@@ -12,7 +12,7 @@ from scipy.stats import chi2, kstest, multivariate_normal, norm
 from likewise.errors import NotSupported
 from likewise.events import Batch, Categorical, Columns, Entry, Event, Quantised, Real, Restriction
 from likewise.families.bayesian_network.family import BayesianNetworkFamily
-from likewise.families.bayesian_network.linear_gaussian.regressions import MixedScores, regress
+from likewise.families.bayesian_network.linear_gaussian.regressions import MixedScores, node_order, regress
 from likewise.mathematics.monotone import MonotoneMap
 
 UNIT = MonotoneMap.affine(0.0, 1.0)
@@ -250,6 +250,22 @@ def test_equivalent_graphs_score_alike_where_values_determine_each_other_in_some
         above = [1 << 3 | sum(1 << node for node in order[:place]) for place in range(3)]
         totals.append(sum(scores.family(node, parents) for node, parents in zip(order, above, strict=True)))
     np.testing.assert_allclose(totals, totals[0], atol=1e-6)
+
+
+def test_names_decide_the_order_of_columns_that_are_alike() -> None:
+    """Two labels that are as often each code, and two equal numbers."""
+    codes, values = np.zeros((4, 4)), np.zeros((4, 4))
+    codes[:, 0], codes[:, 1] = [0, 0, 1, 1], [0, 1, 0, 1]
+    values[:, 2:] = np.array([[-1.0], [0.0], [0.5], [2.0]])
+    found = []
+    for names in ("abxy", "bayx"):
+        entries = [
+            Entry(name, Categorical(2)) if name in "ab" else Entry(name, Categorical(1), Real(UNIT)) for name in names
+        ]
+        event = Event(Columns(), tuple(entries))
+        rows = event.complete(torch.from_numpy(codes).long(), torch.from_numpy(values))
+        found.append([names[node % 4] for node in node_order(event, rows)])
+    assert found == [list("abxy"), list("abxy")]
 
 
 def rows_event(plain: tuple[object, ...]) -> Event:
